@@ -1,0 +1,454 @@
+package greenlet;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A coroutine with a stack of its own, to which control is transferred explicitly and from which it is transferred
+ * away from any depth of ordinary calls.
+ *
+ * <p><b>Model.</b> Every thread has a <i>root</i> greenlet, which is what the thread itself runs, and a tree of
+ * greenlets below it. One greenlet of a thread is <i>current</i>; {@link #switchTo(Object)} suspends it and lets
+ * another run, until somebody switches back. Nothing else ever transfers control: there is no scheduler, and the
+ * order of execution is the same every time. When a greenlet's body ends, its result, or the exception that ended it,
+ * goes to its {@linkplain #parent() parent}; switching to a greenlet that has ended leads to its nearest living
+ * ancestor.
+ *
+ * <pre>{@code
+ * Greenlet main = Greenlet.current();
+ * Greenlet echo = Greenlet.of(args -> {
+ *   Object got = args[0];
+ *   while (true) got = main.switchTo("echo: " + got);
+ * });
+ * echo.switchTo("a"); // "echo: a"
+ * echo.switchTo("b"); // "echo: b"
+ * }</pre>
+ *
+ * <p><b>Threads.</b> A greenlet belongs to the thread in which it is first started, or rather to the thread of its
+ * parent, which has to be the same then. Only greenlets of that thread may switch to it or throw into it: others get
+ * a {@link WrongThreadException}. Everything that only reads may be called from any thread.
+ *
+ * <p><b>Resources.</b> A greenlet that nobody can reach is garbage, whatever state it is in, and nothing in it runs
+ * then, no {@code finally} either; suspended greenlets never keep the JVM from exiting. To have one unwound,
+ * {@link #close()} it. When its thread ends, a greenlet counts as dead and can no longer be switched to.
+ *
+ * <p>The model is that of Python's <a href="https://greenlet.readthedocs.io">greenlet</a>.
+ */
+public final class Greenlet implements AutoCloseable {
+  /*
+   * State: tree null: unstarted; tree set and not finished: active; finished: its body is over. A root has its tree
+   * from the start. Whether it is suspended or running only the tree knows.
+   */
+  private static final AtomicLong COUNT = new AtomicLong();
+  private static final VarHandle TREE;
+
+  static {
+    try {
+      TREE = MethodHandles.lookup().findVarHandle(Greenlet.class, "tree", Tree.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  private final @Nullable String name;
+  private final long number;
+  private @Nullable Body body;
+  private volatile @Nullable Greenlet parent;
+  private volatile @Nullable Tree tree;
+  private volatile boolean finished;
+
+  /** What the engine keeps of it while it is active. */
+  volatile @Nullable Object stack;
+
+  /** A root. */
+  Greenlet(Tree tree, Strand stack) {
+    this.name = "root";
+    this.number = 0;
+    this.tree = tree;
+    this.stack = stack;
+  }
+
+  private Greenlet(@Nullable String name, Body body, Greenlet parent) {
+    this.name = name;
+    this.number = name == null ? COUNT.incrementAndGet() : 0;
+    this.body = body;
+    this.parent = parent;
+  }
+
+  /**
+   * A new greenlet whose parent is the current one. Nothing of the body runs before the first switch to it.
+   *
+   * @param body what it will run
+   * @return the greenlet, unstarted
+   */
+  public static Greenlet of(Body body) {
+    return of(body, current());
+  }
+
+  /**
+   * A new greenlet.
+   *
+   * @param body what it will run
+   * @param parent who gets its result; the greenlet belongs to the thread that this one belongs to when it is started
+   * @return the greenlet, unstarted
+   */
+  public static Greenlet of(Body body, Greenlet parent) {
+    return of(body, parent, null);
+  }
+
+  /**
+   * A new greenlet with a name.
+   *
+   * @param body what it will run
+   * @param parent who gets its result; the greenlet belongs to the thread that this one belongs to when it is started
+   * @param name what {@link #name()} returns; null for one that is made up
+   * @return the greenlet, unstarted
+   */
+  public static Greenlet of(Body body, Greenlet parent, @Nullable String name) {
+    if (body == null) throw new IllegalArgumentException("a greenlet needs a body to run: got null");
+    if (parent == null) throw new IllegalArgumentException("a new greenlet needs a parent: got null; Greenlet.current() is the usual one");
+    return new Greenlet(name, body, parent);
+  }
+
+  /**
+   * The greenlet that is running in the calling thread. Inside the body of a generator that is the greenlet that is
+   * traversing it.
+   *
+   * @return the current greenlet; the thread's root, if the thread has not used greenlets before
+   */
+  public static Greenlet current() {
+    return Strand.current().tree().current();
+  }
+
+  /**
+   * Transfers control to this greenlet and sends no value. See {@link #switchTo(Object)}.
+   *
+   * @return what is sent to the caller when somebody switches back
+   */
+  public @Nullable Object switchTo() {
+    return send(Values.NONE, null);
+  }
+
+  /**
+   * Suspends the current greenlet and transfers control to this one: starts it with the value as its only argument,
+   * or lets its pending switch return the value. If this one has ended, its nearest living ancestor takes its place.
+   * Returns when somebody switches to the caller, whoever that is. May be called from greenlets of the same thread
+   * only; switching to the current greenlet returns the value at once.
+   *
+   * @param value what to send
+   * @return what is sent to the caller when somebody switches back: null if nothing, the value itself if one, an
+   *     unmodifiable {@code List} if two or more. Exceptions that are thrown into the caller, or that end one of its
+   *     children, come out of this call as they are, checked ones too
+   * @throws WrongThreadException if this greenlet belongs to another thread, or to one that has ended; nothing has
+   *     changed then
+   */
+  public @Nullable Object switchTo(@Nullable Object value) {
+    return send(value, null);
+  }
+
+  /**
+   * Transfers control to this greenlet and sends two or more values, which its body gets as separate arguments and a
+   * pending switch as one unmodifiable {@code List}. See {@link #switchTo(Object)}.
+   *
+   * @param first the first value
+   * @param second the second value
+   * @param more further values
+   * @return what is sent to the caller when somebody switches back
+   */
+  public @Nullable Object switchTo(@Nullable Object first, @Nullable Object second, @Nullable Object... more) {
+    return send(Values.several(first, second, more), null);
+  }
+
+  /**
+   * Throws a new {@link GreenletExit} into this greenlet. See {@link #throwInto(Throwable)}.
+   *
+   * @return what is sent to the caller when somebody switches back: the {@code GreenletExit} itself, if it ended a
+   *     child of the caller
+   */
+  public @Nullable Object throwInto() {
+    return throwInto(new GreenletExit());
+  }
+
+  /**
+   * Transfers control to this greenlet as {@link #switchTo(Object)} does, and raises an exception there: out of its
+   * pending switch; right here, if it is the current one. An unstarted one ends without running, and the exception
+   * goes on to its parent. If it has ended, a {@code GreenletExit} arrives as a value in its nearest living ancestor,
+   * and anything else is raised there.
+   *
+   * @param exception what to raise
+   * @return what is sent to the caller when somebody switches back
+   * @throws WrongThreadException if this greenlet belongs to another thread, or to one that has ended; nothing has
+   *     changed then
+   */
+  public @Nullable Object throwInto(Throwable exception) {
+    if (exception == null) throw new IllegalArgumentException("nothing to throw into " + this + ": got null; leave it out for a GreenletExit");
+    return send(null, exception);
+  }
+
+  private @Nullable Object send(@Nullable Object value, @Nullable Throwable exception) {
+    try {
+      return Values.received(transfer(Strand.current(), value, exception));
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+
+  private @Nullable Object transfer(Strand here, @Nullable Object value, @Nullable Throwable exception) throws Throwable {
+    var generatorBody = here.body();
+    if (generatorBody != null) { // it is the puller that switches, and the body along with it
+      return generatorBody.onPuller(none -> transfer(Strand.current(), value, exception));
+    }
+    Tree tree = here.tree();
+    requireThread(tree, "switch to");
+    return tree.transfer(this, value, exception);
+  }
+
+  @SuppressWarnings("unchecked")
+  static <E extends Throwable> E unchecked(Throwable t) throws E {
+    throw (E) t;
+  }
+
+  /**
+   * Who gets this greenlet's result.
+   *
+   * @return the parent; null for the root of a thread, and only there
+   */
+  public @Nullable Greenlet parent() {
+    return parent;
+  }
+
+  /**
+   * Changes who gets this greenlet's result.
+   *
+   * @param newParent the new parent, in any state; of the same thread, unless this greenlet is unstarted
+   * @throws IllegalArgumentException if it is null, this greenlet itself or one below it
+   * @throws IllegalStateException if this greenlet is the root of a thread
+   * @throws WrongThreadException if this greenlet has been started and the new parent belongs to another thread
+   */
+  public void setParent(Greenlet newParent) {
+    if (newParent == null) throw new IllegalArgumentException("the parent of " + this + " cannot be null: only roots have none");
+    if (isRoot()) throw new IllegalStateException("the parent of " + this + " cannot be set: it is the root of its thread");
+    synchronized (COUNT) { // two at once could make a cycle
+      for (Greenlet g = newParent; g != null; g = g.parent) {
+        if (g == this) {
+          throw new IllegalArgumentException("the parent of " + this + " cannot be " + newParent + ": that is "
+              + (newParent == this ? "itself" : "below it") + ", and the chain of parents would be a cycle");
+        }
+      }
+      Greenlet old = parent;
+      requireThreadOf(newParent);
+      parent = newParent;
+      try {
+        requireThreadOf(newParent); // after the write: see enter()
+      } catch (WrongThreadException e) {
+        parent = old;
+        throw e;
+      }
+    }
+  }
+
+  private void requireThreadOf(Greenlet newParent) {
+    Tree mine = tree;
+    if (mine == null || newParent.lineage() == mine) return;
+    throw new WrongThreadException("the parent of " + this + " cannot be " + newParent + ": it has been started in thread "
+        + mine.threadName() + ", and from then on its parent has to be of the same thread");
+  }
+
+  /**
+   * Whether it has been started and has not ended.
+   *
+   * @return true also for the root of a thread that is alive
+   */
+  public boolean isActive() {
+    Tree mine = tree;
+    return mine != null && !isDead();
+  }
+
+  /**
+   * Whether it has ended, or the thread that it belongs to has.
+   *
+   * @return false for an unstarted one
+   */
+  public boolean isDead() {
+    if (finished) return true;
+    Tree mine = tree;
+    if (mine == null || !mine.hasEnded()) return false;
+    stack = null; // nothing in it will ever run: give its memory back
+    body = null;
+    return true;
+  }
+
+  /**
+   * Where it is: what its body has called, without the frames of this library. May be called from any thread.
+   *
+   * @return the frames, the innermost first; empty if it is unstarted or dead
+   */
+  public StackTraceElement[] stackTrace() {
+    if (!isActive() || stack == null) return new StackTraceElement[0];
+    return Engine.get().stackTrace(this);
+  }
+
+  /**
+   * Its name.
+   *
+   * @return the name it was given, or one that is made up
+   */
+  public String name() {
+    return name != null ? name : "greenlet-" + number;
+  }
+
+  /**
+   * Unwinds this greenlet: throws a {@link GreenletExit} into it, with the caller in its parent's place for the time,
+   * and returns when it is dead. Does nothing if it is dead already. May be called by greenlets of its thread that are
+   * neither itself nor below it. What another exception ends it with comes out of this call.
+   *
+   * @throws IllegalStateException if it refuses to die: somebody switched back and it is still alive; if it is the
+   *     current greenlet, above that, or the root of a thread
+   * @throws WrongThreadException if it belongs to another thread
+   */
+  @Override
+  public void close() {
+    if (isDead()) return;
+    Greenlet closer = current();
+    if (isRoot()) throw new IllegalStateException(this + " cannot be closed: it is the root of its thread");
+    for (Greenlet g = closer; g != null; g = g.parent) {
+      if (g == this) {
+        throw new IllegalStateException(closer + " cannot close " + (g == closer ? "itself: let its body end, or throw a GreenletExit"
+            : this + ", which is above it: throw into that one and it gets the caller's place as well"));
+      }
+    }
+    requireThread(closer.tree, "close");
+    Greenlet heir = parent;
+    setParent(closer);
+    try {
+      throwInto();
+    } finally {
+      setParent(heir);
+    }
+    if (!isDead()) {
+      throw new IllegalStateException(this + " refused to be closed: it caught the GreenletExit, or switched away while "
+          + "unwinding, and is still alive; switch to it until it has ended, then close it");
+    }
+  }
+
+  /**
+   * Sets the listener of the calling thread, which sees every transfer between the thread's greenlets.
+   *
+   * @param listener the new listener, or null for none
+   * @return the one before, or null
+   */
+  public static @Nullable SwitchListener setListener(@Nullable SwitchListener listener) {
+    Tree tree = Strand.current().tree();
+    SwitchListener old = tree.listener;
+    tree.listener = listener;
+    return old;
+  }
+
+  /**
+   * Which engine runs.
+   *
+   * @return its name, as the system property {@code greenlet.engine} takes it; behind the name, if the faster one is
+   *     off, the reason
+   * @throws IllegalStateException if the property asks for an engine that cannot be had
+   */
+  public static String engine() {
+    return Engine.get().toString();
+  }
+
+  /** Its name, state and thread; for people, and not fixed. */
+  @Override
+  public String toString() {
+    Tree mine = tree;
+    Tree of = mine != null ? mine : lineage();
+    String state =
+        finished ? "finished"
+            : mine == null ? "unstarted"
+            : mine.hasEnded() ? "dead"
+            : mine.current() == this ? "running" : "suspended";
+    return "Greenlet[" + name() + ", " + state + ", thread " + of.threadName() + (of.hasEnded() ? ", which has ended]" : "]");
+  }
+
+  // Below, what the rest of the library needs of a greenlet.
+
+  boolean isRoot() {
+    return parent == null;
+  }
+
+  boolean isFinished() {
+    return finished;
+  }
+
+  Tree tree() {
+    return tree;
+  }
+
+  Greenlet parentOrSelf() {
+    Greenlet p = parent;
+    return p == null ? this : p;
+  }
+
+  /** Where it belongs, or would belong if it were started now. */
+  private Tree lineage() {
+    Greenlet g = this;
+    Tree found;
+    while ((found = g.tree) == null) g = g.parent;
+    return found;
+  }
+
+  private void requireThread(Tree here, String verb) {
+    Tree mine = lineage();
+    if (mine == here) return;
+    String who = here.current() + " of thread " + here.threadName();
+    throw new WrongThreadException(mine.hasEnded()
+        ? who + " cannot " + verb + " " + this + ": its thread has ended"
+            + (tree == null ? "; give it a parent in a thread that is alive" : "")
+        : who + " cannot " + verb + " " + this + ": greenlets of one thread are out of reach for others; "
+            + "hand the work to its thread instead");
+  }
+
+  /**
+   * Makes sure that it is one of {@code here}; true if it was unstarted before, and so is to be started now. Another thread may give it another parent
+   * at the same time: the parent is looked at after the claim, as setParent looks at the claim after its change, so that
+   * one of them notices.
+   */
+  boolean enter(Tree here) {
+    if (tree == here) return false;
+    requireThread(here, "start");
+    if (!TREE.compareAndSet(this, null, here)) requireThread(here, "start");
+    Tree above = parent.lineage();
+    if (above == here) return true;
+    tree = null;
+    return enter(here);
+  }
+
+  /** Takes back {@link #enter}. */
+  void leave() {
+    tree = null;
+  }
+
+  /** All that happens on the greenlet's own stack. Returns who has the control next. */
+  Greenlet run() {
+    Object result = null;
+    Throwable thrown = null;
+    try {
+      Object sent = tree.arrive();
+      Body toRun = body;
+      body = null;
+      result = toRun.run(Values.arguments(sent));
+    } catch (GreenletExit e) {
+      result = e;
+    } catch (Throwable t) {
+      thrown = t;
+    }
+    return die(result, thrown);
+  }
+
+  Greenlet die(@Nullable Object result, @Nullable Throwable thrown) {
+    finished = true;
+    body = null;
+    stack = null;
+    return tree.bequeath(this, result, thrown);
+  }
+}

@@ -1,0 +1,47 @@
+package greenlet;
+
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A traversal on the consumer's own stack: a yield calls the consumer, and nothing is ever suspended. Where the
+ * consumer has had enough, or throws, the body is unwound with a GreenletExit at that yield, as it would be if it were
+ * pulled from and closed: it never sees the consumer's exception.
+ */
+final class Push<T extends @Nullable Object> extends Traversal<T> {
+  private final Predicate<? super T> consumer;
+  private @Nullable Throwable failure;
+
+  Push(Generator<T> generator, Predicate<? super T> consumer) {
+    super(generator);
+    this.consumer = consumer;
+  }
+
+  /** False if the consumer had enough before the body ended. */
+  boolean run() throws Throwable {
+    Throwable thrown = runBody(Strand.current());
+    if (failure != null) {
+      if (thrown != null && thrown != failure) failure.addSuppressed(thrown);
+      throw failure;
+    }
+    if (thrown != null) throw thrown;
+    return exit == null;
+  }
+
+  @Override
+  @Nullable Object deliver(Strand here, T value) {
+    if (exit != null) throw exit;
+    Traversal<?> innermost = here.traversal;
+    here.traversal = outer; // what the consumer yields goes further out
+    boolean more = false;
+    try {
+      more = consumer.test(value);
+    } catch (Throwable t) {
+      failure = t;
+    } finally {
+      here.traversal = innermost;
+    }
+    if (!more) throw exit = new GreenletExit();
+    return null;
+  }
+}

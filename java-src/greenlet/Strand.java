@@ -1,0 +1,234 @@
+package greenlet;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.Arrays;
+import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One Java thread in which code of the library's users runs: a thread that somebody else made and that uses
+ * greenlets, or a virtual thread of ours that carries the stack of a greenlet or of a generator's body.
+ *
+ * <p>Control passes from strand to strand like a baton: {@link #wake} hands it over, {@link #await} waits for
+ * it. Of all strands that belong together, one has it at any time, and everything that they share is written
+ * by the one that has it; the hand-over makes it visible to the next.
+ */
+final class Strand {
+  /*
+   * The wait spins, then parks, as SynchronousQueue's does: where both sides have a processor, answering within
+   * the spin is some twenty times as fast as a wake-up by the scheduler. The spin adapts. It is as long as a
+   * wake-up costs, so at worst it doubles the wait; each time it was in vain, the next waits, twice as many as
+   * last time, park at once; and each time it was of use, this is forgotten. So a strand whose other side works
+   * long or has no processor spins in one of a thousand waits. On one processor nobody could answer: no spin.
+   */
+  private static final boolean MAY_SPIN = Runtime.getRuntime().availableProcessors() > 1;
+  private static final long PLATFORM_SPIN_NANOS = 20_000;
+  private static final long VIRTUAL_SPIN_NANOS = 5_000;
+  private static final int MOST_WAITS_WITHOUT_SPIN = 1024;
+
+  private static final int NOT_HERE = 0;
+  private static final int NOT_HERE_AND_PARKED = 1;
+  private static final int HERE = 2;
+  private static final VarHandle BATON;
+
+  static {
+    try {
+      BATON = MethodHandles.lookup().findVarHandle(Strand.class, "baton", int.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  private static final Pattern OURS =
+      Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Tree|Strand|\\w*Engine|core|generator)([.$].*)?");
+
+  private static final ThreadLocal<Strand> OF_THREAD = ThreadLocal.withInitial(Strand::new);
+
+  /** Null only until the thread of a greenlet or body is about to start. */
+  Thread thread;
+
+  /** The body whose stack this is, where this is a generator's; {@link #tree()} is then the puller's. */
+  private final VirtualThreadEngine.@Nullable BodyStack body;
+
+  private final @Nullable Tree tree;
+
+  /** The innermost traversal whose body runs on this stack. */
+  @Nullable Traversal<?> traversal;
+
+  /** The stack of the body that is being pulled from here right now. */
+  @Nullable Strand pulledFrom;
+
+  private volatile int baton;
+  private int waitsWithoutSpin;
+  private int waitsWithoutSpinNext;
+  private boolean interruptComesWithBaton;
+  private volatile boolean over;
+
+  /** The strand of a thread that is not ours: the root of a tree. */
+  private Strand() {
+    thread = Thread.currentThread();
+    body = null;
+    tree = new Tree(this);
+  }
+
+  /** The strand of a greenlet's own thread. */
+  Strand(Tree tree) {
+    this.body = null;
+    this.tree = tree;
+  }
+
+  /** The strand of a generator body's own thread. */
+  Strand(VirtualThreadEngine.BodyStack body) {
+    this.body = body;
+    this.tree = null;
+  }
+
+  /** The strand of the calling thread, which becomes the root of a tree if it was unknown. */
+  static Strand current() {
+    return OF_THREAD.get();
+  }
+
+  /** To be called first thing in a thread of ours. */
+  void begin() {
+    OF_THREAD.set(this);
+    arrive();
+  }
+
+  /** Where what has to happen on the puller's stack can be sent, if this is the stack of a generator's body. */
+  VirtualThreadEngine.@Nullable BodyStack body() {
+    return body;
+  }
+
+  /** The tree whose current greenlet runs here: a generator's body runs as part of whoever pulls it. */
+  Tree tree() {
+    Strand s = this;
+    while (s.body != null) s = s.body.puller();
+    return s.tree;
+  }
+
+  /**
+   * What a cursor belongs to that is first pulled here. The stack of a body that any thread may pull is on its own.
+   */
+  Strand home() {
+    Strand s = this;
+    while (s.body != null && s.body.confined) s = s.body.puller();
+    return s.body != null ? s : s.tree.root();
+  }
+
+  boolean runs(Traversal<?> t) {
+    Traversal<?> of = traversal;
+    while (of != null && of != t) of = of.outer;
+    return of == t;
+  }
+
+  /** Hands the baton to {@code this}. The caller, which has it, then awaits it on its own strand, or ends. */
+  void wake() {
+    takeInterrupt();
+    if ((int) BATON.getAndSet(this, HERE) == NOT_HERE_AND_PARKED) LockSupport.unpark(thread);
+  }
+
+  /** The interrupt status goes where the baton goes, as if all strands were one thread. */
+  void takeInterrupt() {
+    if (Thread.interrupted()) interruptComesWithBaton = true;
+  }
+
+  /** Takes back {@link #takeInterrupt}. */
+  void giveInterrupt() {
+    if (interruptComesWithBaton) Thread.currentThread().interrupt();
+    interruptComesWithBaton = false;
+  }
+
+  /** To be called when this strand is about to hand the baton over for the last time. */
+  void end() {
+    over = true;
+  }
+
+  /** Waits for the baton; to be called in this strand's thread. */
+  void await() {
+    if (!spin()) park();
+    arrive();
+  }
+
+  private void arrive() {
+    baton = NOT_HERE;
+    giveInterrupt();
+  }
+
+  private boolean spin() {
+    if (!MAY_SPIN) return false;
+    if (waitsWithoutSpin > 0) {
+      waitsWithoutSpin--;
+      return baton == HERE;
+    }
+    long limit = thread.isVirtual() ? VIRTUAL_SPIN_NANOS : PLATFORM_SPIN_NANOS;
+    long start = 0;
+    for (int i = 1; ; i++) {
+      if (baton == HERE) {
+        waitsWithoutSpinNext = 0;
+        return true;
+      }
+      Thread.onSpinWait();
+      if (i % 32 != 0) continue;
+      long now = System.nanoTime();
+      if (start == 0) start = now;
+      else if (now - start > limit) break;
+    }
+    waitsWithoutSpinNext = Math.clamp(2L * waitsWithoutSpinNext, 1, MOST_WAITS_WITHOUT_SPIN);
+    waitsWithoutSpin = waitsWithoutSpinNext;
+    return false;
+  }
+
+  private void park() {
+    if (!BATON.compareAndSet(this, NOT_HERE, NOT_HERE_AND_PARKED)) return;
+    boolean interrupted = false;
+    while (baton != HERE) {
+      LockSupport.park(this);
+      if (baton != HERE && Thread.interrupted()) interrupted |= !passOnInterrupt();
+    }
+    if (interrupted) thread.interrupt();
+  }
+
+  /**
+   * Whoever interrupts a thread means the code that it seems to run, which is where the baton is. False if that is
+   * here, or on its way here.
+   */
+  private boolean passOnInterrupt() {
+    Strand to;
+    do {
+      to = body == null ? tree.currentStrand() : this;
+      if (to == this) to = pulledFrom;
+      if (to == null) return false;
+      to.thread.interrupt();
+    } while (to.over); // it may have looked for interrupts for the last time before: the next one then
+    return true;
+  }
+
+  /**
+   * What the code of the library's users has called here, top first; the stack of a body that is being pulled from lies
+   * above.
+   */
+  StackTraceElement[] stackTrace() {
+    boolean waits = pulledFrom != null || thread == Thread.currentThread() || tree != null && tree.currentStrand() != this;
+    StackTraceElement[] all = thread.getStackTrace();
+    int from = 0;
+    int to = all.length;
+    if (waits) while (from < to && !isOurs(all[from])) from++;
+    if (tree == null || tree.root() != this) while (to > from && !isOurs(all[to - 1])) to--;
+    var users = Arrays.stream(all, from, to).filter(frame -> !isOurs(frame));
+    Strand above = pulledFrom;
+    if (above != null) users = Stream.concat(Arrays.stream(above.stackTrace()), users);
+    return users.toArray(StackTraceElement[]::new);
+  }
+
+  private static boolean isOurs(StackTraceElement frame) {
+    return OURS.matcher(frame.getClassName()).matches();
+  }
+
+  @Override
+  public String toString() {
+    return body == null ? tree.current().toString() : body.toString();
+  }
+}

@@ -1,0 +1,17 @@
+(defproject greenlet-clj/greenlet-clj "0.1.0"
+  :description "Greenlets for Clojure and Java: coroutines with a stack of their own"
+  :license {:name "EPL-2.0" :url "https://www.eclipse.org/legal/epl-2.0/"}
+  :dependencies []
+  :source-paths ["src"]
+  :java-source-paths ["java-src/greenlet"] ; not module-info.java: this JAR is for the class path
+  :test-paths ["test/clojure"]
+  :target-path "target/lein"
+  :javac-options ["--release" "21" "-Xlint:all"]
+  :jar-exclusions [#"\.java$" #"module-info"]
+  :global-vars {*warn-on-reflection* true}
+  :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
+                                       [org.jspecify/jspecify "1.0.1"]]}
+             :dev {:dependencies [[org.clojure/test.check "1.1.3"]]}
+             :1.11 {:dependencies [[org.clojure/clojure "1.11.4"]]}
+             :1.12 {:dependencies [[org.clojure/clojure "1.12.6"]]}
+             :1.13 {:dependencies [[org.clojure/clojure "1.13.0-alpha6"]]}})

@@ -1,0 +1,257 @@
+(ns greenlet.core
+  "Greenlets: coroutines with a stack of their own. Control is transferred explicitly and
+  deterministically, from any depth of ordinary calls, through `map`, `doseq` and Java code alike.
+
+      (def echo (glet [x] (loop [x x] (recur (switch! (parent (current)) [:got x])))))
+      (switch! echo 1)                    ;=> [:got 1]
+      (switch! echo 2)                    ;=> [:got 2]
+
+      (defn walk [[l v r]] (when v (walk l) (yield! v) (walk r)))
+      (seq (generator (walk tree)))       ; lazy, one step of the walk for each element
+
+  Make          `glet` `greenlet`; `generator` `generator*`
+  Transfer      `switch!` `throw!` `yield!` `yield-all!`; `(.close g)` or `with-open` unwinds a greenlet
+  Ask           `current` `parent` `active?` `dead?` `greenlet?` `stack` `engine`
+  Arrange       `set-parent!` `set-listener!`
+
+  Several values sent at once arrive as a vector, none as nil. A greenlet's result, or the exception
+  that ended it, goes to its parent. Greenlets of one thread are out of reach for other threads. What
+  nobody refers to any more is garbage, and nothing in it runs then."
+  (:require [greenlet.generator :as generator])
+  (:import (clojure.lang Var)
+           (greenlet Body Greenlet GreenletExit SwitchListener SwitchListener$Event)
+           (java.io Writer)))
+
+(set! *warn-on-reflection* true)
+
+;; Nobody else makes instances of this class: what a switch of several values delivers.
+(def ^:private ^Class several-values (Class/forName "greenlet.Values"))
+
+(defn- received [v]
+  (if (and (some? v) (identical? several-values (class v)))
+    (vec (.toArray ^java.util.Collection v))
+    v))
+
+(defn- ^Greenlet the-greenlet [g what]
+  (if (instance? Greenlet g)
+    g
+    (throw (IllegalArgumentException.
+            (str what " must be a greenlet, as `glet` makes them; got " (if (nil? g) "nil" (class g)))))))
+
+(deftype ^:private ThunkBody [f frame]
+  Body
+  (run [_ args]
+    (Var/resetThreadBindingFrame frame)
+    (case (alength args)
+      0 (f)
+      1 (f (aget args 0))
+      (apply f args))))
+
+;; Making
+
+(defn current
+  "The greenlet that is running in this thread; its root where the thread has used no greenlets yet. In the
+  body of a generator, the greenlet that traverses it.
+
+      (parent (current))   ;=> nil, at the REPL: a root has none"
+  ^Greenlet []
+  (Greenlet/current))
+
+(defn greenlet
+  "A new greenlet that will run `f`, unstarted. The first `switch!` to it calls `f` with the values sent; what
+  `f` returns goes to the parent. `f` sees the dynamic bindings in force here, and what it binds itself is seen
+  by it alone. Options:
+
+    :parent  who gets the result: the current greenlet by default. The greenlet belongs to the parent's thread.
+    :name    a string, for messages and thread dumps.
+
+      (switch! (greenlet + {:name \"adder\"}) 1 2)   ;=> 3
+
+  Throws IllegalArgumentException for what is not a function, a greenlet, a string."
+  (^Greenlet [f] (greenlet f nil))
+  (^Greenlet [f options]
+   (let [{:keys [parent name] :as options} options]
+     (when-not (ifn? f)
+       (throw (IllegalArgumentException. (str "a greenlet needs a function to run; got " (pr-str f)))))
+     (when-let [unknown (seq (remove #{:parent :name} (keys options)))]
+       (throw (IllegalArgumentException. (str "unknown options " (vec unknown) "; a greenlet takes :parent and :name"))))
+     (when-not (or (nil? name) (string? name))
+       (throw (IllegalArgumentException. (str "the :name of a greenlet must be a string; got " (pr-str name)))))
+     (Greenlet/of (ThunkBody. f (Var/getThreadBindingFrame))
+                  (if (nil? parent) (current) (the-greenlet parent ":parent"))
+                  name))))
+
+(defmacro glet
+  "An unstarted greenlet whose arguments are what the first `switch!` sends, like `fn`: destructuring and `&` work.
+  Its parent is the current greenlet; for another, and for a name, use `greenlet`.
+
+      (switch! (glet [x y] (* x y)) 6 7)   ;=> 42"
+  {:arglists '([[args*] body*])}
+  [args & body]
+  (when-not (vector? args)
+    (throw (IllegalArgumentException. (str "glet needs a vector of arguments first, as fn does; got " (pr-str args)))))
+  `(greenlet (^{:once true} fn ~args ~@body)))
+
+;; Transfer
+
+(defn switch!
+  "Suspends the current greenlet and transfers control to `g`: starts it with the values as its arguments, or lets
+  its pending `switch!` return them. Returns what is sent back when somebody switches to this greenlet again: nil if
+  nothing, the value itself if one, a vector if more. If `g` has ended, its nearest living ancestor takes its place.
+
+      (let [main (current)
+            g    (glet [x] (switch! main (inc x)) :done)]
+        [(switch! g 1) (switch! g)])   ;=> [2 :done]
+
+  Throws what is thrown into this greenlet meanwhile, or what ended a child of it. WrongThreadException if `g`
+  belongs to another thread; nothing has changed then."
+  ([g] (received (.switchTo (the-greenlet g "the target of switch!"))))
+  ([g v] (received (.switchTo (the-greenlet g "the target of switch!") v)))
+  ([g v w & more]
+   (received (.switchTo (the-greenlet g "the target of switch!") v w (object-array more)))))
+
+(defn throw!
+  "Transfers control to `g` and raises `exception` there, a new GreenletExit by default: out of its pending `switch!`,
+  or right here if `g` is the current greenlet. One that is unstarted ends without running. A GreenletExit that nobody
+  catches ends a greenlet quietly and arrives in its parent as a value. Returns what is sent back, as `switch!` does.
+
+      (let [g (glet [] (try (switch! (parent (current)) :ready) (finally (println \"unwound\"))))]
+        (switch! g)
+        (instance? greenlet.GreenletExit (throw! g)))   ; prints unwound ;=> true"
+  ([g] (received (.throwInto (the-greenlet g "the target of throw!"))))
+  ([g exception]
+   (let [g (the-greenlet g "the target of throw!")]
+     (when-not (instance? Throwable exception)
+       (throw (IllegalArgumentException. (str "throw! takes a Throwable; got " (pr-str exception)))))
+     (received (.throwInto g ^Throwable exception)))))
+
+(defn yield!
+  "Gives `v` to the innermost generator whose body is running in this greenlet, from any depth of calls, and suspends
+  the body until the next element is asked for. Where there is no generator, switches to the parent with `v`. A
+  function: it can be passed to `map`, `run!` and the like. Returns what the consumer sends back: nil for most.
+
+      (vec (generator (run! yield! (range 3))))   ;=> [0 1 2]
+
+  Throws GreenletExit where the traversal ends early, so that `finally` runs; IllegalStateException in a root greenlet
+  outside of any generator."
+  [v]
+  (received (greenlet.Generator/yield v)))
+
+(defn yield-all!
+  "Yields every element of `coll`, which is anything that can be reduced, as `yield!` would. Another generator's
+  elements cost no more through ten generators than through one. Returns nil.
+
+      (vec (generator (yield! 0) (yield-all! [1 2]) (yield! 3)))   ;=> [0 1 2 3]"
+  [coll]
+  (generator/yield-all! coll))
+
+;; Generators
+
+(defn generator*
+  "The function behind `generator`: a generator whose body is a call of `f`.
+
+      (vec (generator* #(run! yield! \"ab\")))   ;=> [\\a \\b]"
+  [f]
+  (when-not (ifn? f)
+    (throw (IllegalArgumentException. (str "a generator needs a function for its body; got " (pr-str f)))))
+  (generator/generator f))
+
+(defmacro generator
+  "A sequence written as a body that calls `yield!` from any depth. A recipe: each traversal runs the body afresh.
+  `reduce` and all that is built on it (`into`, `transduce`, `run!`, `mapv` …) run the body on their own stack, which is
+  fastest. `seq` and all that takes a seq run it on a stack of its own, as far as elements are asked for: lazy, not
+  chunked, each element computed once, to be shared between threads like any seq. `.iterator` is for one thread.
+
+      (defn fringe [t] (if (coll? t) (run! fringe t) (yield! t)))
+      (take 2 (generator (fringe [[1 [2]] 3])))   ;=> (1 2)
+
+  The body sees the dynamic bindings in force here, and what it binds is seen by it alone. It runs as part of whoever
+  traverses it: `current` is that greenlet, and a `switch!` in the body suspends it. An exception in the body comes
+  out of the traversal, which is then over. Ending early with `reduced` raises GreenletExit at the pending `yield!`, so
+  that `finally` runs; in a seq that is only forgotten nothing runs."
+  [& body]
+  `(generator* (fn* [] ~@body)))
+
+;; Asking
+
+(defn greenlet?
+  "Whether `x` is a greenlet.
+
+      (greenlet? (glet []))   ;=> true"
+  [x]
+  (instance? Greenlet x))
+
+(defn parent
+  "Who gets the result of `g`; nil for the root of a thread, and only there. May be asked from any thread.
+
+      (= (current) (parent (glet [])))   ;=> true"
+  ^Greenlet [g]
+  (.parent (the-greenlet g "the argument of parent")))
+
+(defn active?
+  "Whether `g` has been started and has not ended: it is running or suspended.
+
+      (active? (glet []))   ;=> false"
+  [g]
+  (.isActive (the-greenlet g "the argument of active?")))
+
+(defn dead?
+  "Whether `g` has ended, or its thread has.
+
+      (let [g (glet [] :done)] (switch! g) (dead? g))   ;=> true"
+  [g]
+  (.isDead (the-greenlet g "the argument of dead?")))
+
+(defn stack
+  "Where `g` is: a vector of StackTraceElements, the innermost first, without this library's own. Empty if `g` is
+  unstarted or dead. May be asked from any thread.
+
+      (stack (glet []))   ;=> []"
+  [g]
+  (vec (.stackTrace (the-greenlet g "the argument of stack"))))
+
+(defn engine
+  "Which engine runs: a string that begins with its name, as the system property greenlet.engine takes it. Throws
+  IllegalStateException if that property asks for one that cannot be had.
+
+      (engine)   ;=> \"virtual-thread\""
+  ^String []
+  (Greenlet/engine))
+
+;; Arranging
+
+(defn set-parent!
+  "Makes `new-parent` the one who gets the result of `g`. Returns `g`.
+
+      (let [a (glet [] 1), b (set-parent! (glet [] 2) a)] (= a (parent b)))   ;=> true
+
+  Throws IllegalArgumentException for nil and for a cycle, IllegalStateException if `g` is a root,
+  WrongThreadException if `g` has been started and `new-parent` belongs to another thread."
+  ^Greenlet [g new-parent]
+  (let [g (the-greenlet g "the argument of set-parent!")]
+    (.setParent g (the-greenlet new-parent "a parent"))
+    g))
+
+(deftype ^:private FnListener [f]
+  SwitchListener
+  (onSwitch [_ event origin target]
+    (f (if (identical? event SwitchListener$Event/SWITCH) :switch :throw) origin target)))
+
+(defn set-listener!
+  "Has `f` called for every transfer between greenlets of this thread, as (f event origin target), event `:switch` or
+  `:throw`: in the target, before the value or exception is delivered there. nil for none. Returns the function
+  before, or nil. An exception from `f` replaces what is delivered, and removes it.
+
+      (let [seen (atom [])]
+        (set-listener! (fn [event _ _] (swap! seen conj event)))
+        (switch! (glet [] :done))
+        (set-listener! nil)
+        @seen)   ;=> [:switch :switch]"
+  [f]
+  (when-not (or (nil? f) (ifn? f) (instance? SwitchListener f))
+    (throw (IllegalArgumentException. (str "a listener must be a function of event, origin and target; got " (pr-str f)))))
+  (let [old (Greenlet/setListener (cond (nil? f) nil, (instance? SwitchListener f) f, :else (FnListener. f)))]
+    (if (instance? FnListener old) (.-f ^FnListener old) old)))
+
+(defmethod print-method Greenlet [^Greenlet g ^Writer w]
+  (.write w (str "#<" g ">")))

@@ -1,0 +1,208 @@
+(ns greenlet.generator
+  "Generators as Clojure sequences; `greenlet.core` is the way in."
+  (:require [clojure.core.protocols :refer [CollReduce]])
+  (:import (clojure.lang Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential Var)
+           (greenlet Generator$Body Greenlet GreenletExit)
+           (java.io Writer)
+           (java.util ArrayList Collection Collections Iterator List Spliterators)
+           (java.util.concurrent.locks ReentrantLock)
+           (java.util.function Consumer Predicate)))
+
+(set! *warn-on-reflection* true)
+
+;; Binding frames. Where a body runs in a thread of its own, it has that thread's frame for itself. Where it runs on its
+;; consumer's stack the frames are exchanged: the body's while the body runs, the consumer's while the consumer does.
+
+(defn- in-frame [frame f]
+  (let [before (Var/getThreadBindingFrame)]
+    (Var/resetThreadBindingFrame frame)
+    (try
+      (f)
+      (finally (Var/resetThreadBindingFrame before)))))
+
+(deftype ThunkBody [f frame]
+  Generator$Body
+  (run [_ _] (in-frame frame f)))
+
+;; Push: reduce on the consumer's own stack
+
+(deftype Sink [f frame ^:unsynchronized-mutable acc]
+  Predicate
+  (test [_ x]
+    (let [r (if (identical? frame (Var/getThreadBindingFrame))
+              (f acc x)
+              (let [a acc] (in-frame frame #(f a x))))]
+      (if (reduced? r)
+        (do (set! acc (.deref ^Reduced r)) false)
+        (do (set! acc r) true))))
+  IDeref
+  (deref [_] acc))
+
+(defn- push [^greenlet.Generator g f init]
+  (let [sink (Sink. f (Var/getThreadBindingFrame) init)]
+    (.forEachWhile g sink)
+    @sink))
+
+(defn- push-from-first [g f]
+  (let [r (push g #(if (identical? %1 ::none) %2 (f %1 %2)) ::none)]
+    (if (identical? r ::none) (f) r)))
+
+;; Pull: a seq. A walk is one run of the body; a cell is one of its elements, or the end. Cells are realised in their
+;; order, each once, by whichever thread asks first; the lock of the walk sees to that.
+
+(deftype Walk [^Iterator elements ^ReentrantLock lock ^:volatile-mutable puller]
+  IDeref
+  (deref [_] puller)
+  Consumer
+  (accept [_ greenlet] (set! puller greenlet)))
+
+(defn- root [^Greenlet g]
+  (if-let [p (.parent g)] (recur p) g))
+
+(defn- enter [^Walk walk]
+  (let [^ReentrantLock lock (.-lock walk)
+        me (Greenlet/current)]
+    (when (or (.isHeldByCurrentThread lock) (not (.tryLock lock)))
+      ;; The pull of another thread comes to its end by itself; that of a greenlet of this thread cannot while we wait.
+      (let [puller @walk]
+        (when (and puller (identical? (root puller) (root me)))
+          (throw (IllegalStateException.
+                  (str me " cannot ask for the next element of a generator's seq: " puller " has asked for it, and the"
+                       " body is running or has switched away; let it come to its next yield! first")))))
+      (.lock lock))
+    (.accept walk me)))
+
+(defn- leave [^Walk walk]
+  (.accept walk nil)
+  (.unlock ^ReentrantLock (.-lock walk)))
+
+(defn- failure [^Throwable thrown]
+  (if (instance? GreenletExit thrown) ; would end whoever asks next, quietly
+    (IllegalStateException. "the body of a generator's seq was ended by a GreenletExit, before its end" thrown)
+    thrown))
+
+(definterface Link
+  (fill [walk])
+  (pull [walk])
+  (realise []))
+
+;; A cell is realised once walk is nil. Then more is the next cell; nil at the end; ::failed, with what was thrown as value.
+(deftype Cell [^:volatile-mutable walk ^:unsynchronized-mutable value ^:unsynchronized-mutable more]
+  Link
+  (fill [_ w] ; in the lock
+    (when walk
+      (try
+        (let [^Iterator elements (.-elements ^Walk w)]
+          (when (.hasNext elements)
+            (set! value (.next elements))
+            (set! more (Cell. w nil nil)))
+          (set! walk nil))
+        (catch Throwable t
+          (set! value t)
+          (set! more ::failed)
+          (set! walk nil)
+          (throw t)))))
+  (pull [this w]
+    (enter w)
+    (try
+      (.fill this w)
+      (finally (leave w))))
+  (realise [this] (when (.seq this) (Cons. value more)))
+
+  ISeq
+  (seq [this]
+    (when-let [w walk] (.pull this w))
+    (cond
+      (nil? more) nil
+      (identical? more ::failed) (throw (failure value))
+      :else this))
+  (first [this] (when (.seq this) value))
+  (more [this] (if (.seq this) more ()))
+  (next [this] (when (.seq this) (.seq ^Cell more)))
+  (cons [this x] (Cons. x this))
+  (count [this]
+    (loop [s (.seq this), n 0]
+      (if s (recur (next s) (inc n)) n)))
+  (empty [_] ())
+  (equiv [this other]
+    (if-let [s (.realise this)]
+      (.equiv ^Cons s other)
+      (and (or (sequential? other) (instance? List other)) (nil? (seq other)))))
+  Sequential
+  IPending
+  (isRealized [_] (nil? walk))
+  IObj
+  (meta [_] nil)
+  (withMeta [this m] (with-meta (or (.realise this) ()) m))
+  IHashEq
+  (hasheq [this] (hash-ordered-coll this))
+
+  Object
+  (hashCode [this] (let [^Object all (or (.realise this) ())] (.hashCode all)))
+  (equals [this other]
+    (if-let [s (.realise this)]
+      (.equals ^Object s other)
+      (.equals () other)))
+
+  List
+  (iterator [this] (SeqIterator. (.seq this)))
+  (size [this] (.count this))
+  (isEmpty [this] (nil? (.seq this)))
+  (contains [this x] (boolean (some #(= x %) this)))
+  (toArray [this] (RT/seqToArray (.seq this)))
+  (^objects toArray [this ^objects a] (RT/seqToPassedArray (.seq this) a))
+  (containsAll [this c] (.containsAll (ArrayList. ^Collection this) c))
+  (get [this i] (nth this i))
+  (indexOf [this x] (.indexOf (ArrayList. ^Collection this) x))
+  (lastIndexOf [this x] (.lastIndexOf (ArrayList. ^Collection this) x))
+  (listIterator [this] (.listIterator (Collections/unmodifiableList (ArrayList. ^Collection this))))
+  (listIterator [this i] (.listIterator (Collections/unmodifiableList (ArrayList. ^Collection this)) i))
+  (subList [this from to] (.subList (Collections/unmodifiableList (ArrayList. ^Collection this)) from to))
+  (add [_ _] (throw (UnsupportedOperationException.)))
+  (add [_ _ _] (throw (UnsupportedOperationException.)))
+  (addAll [_ _] (throw (UnsupportedOperationException.)))
+  (addAll [_ _ _] (throw (UnsupportedOperationException.)))
+  (clear [_] (throw (UnsupportedOperationException.)))
+  (^boolean remove [_ ^Object _x] (throw (UnsupportedOperationException.)))
+  (^Object remove [_ ^int _i] (throw (UnsupportedOperationException.)))
+  (removeAll [_ _] (throw (UnsupportedOperationException.)))
+  (retainAll [_ _] (throw (UnsupportedOperationException.)))
+  (set [_ _ _] (throw (UnsupportedOperationException.))))
+
+;; The recipe
+
+(deftype Generator [^greenlet.Generator recipe]
+  Seqable
+  (seq [_]
+    (.seq (Cell. (Walk. (Spliterators/iterator (.spliterator recipe)) (ReentrantLock.) nil) nil nil)))
+  IReduce
+  (reduce [_ f init] (push recipe f init))
+  (reduce [_ f] (push-from-first recipe f))
+  Iterable
+  (iterator [_] (.iterator recipe))
+  (spliterator [_] (.spliterator recipe))
+  (forEach [_ consumer] (push recipe #(.accept consumer %2) nil) nil)
+  Object
+  (toString [_] (str recipe)))
+
+(extend-protocol CollReduce
+  greenlet.Generator
+  (coll-reduce
+    ([g f] (push-from-first g f))
+    ([g f init] (push g f init))))
+
+(defn generator
+  "A generator whose body is a call of `f` in the dynamic bindings that are in force here."
+  [f]
+  (Generator. (greenlet.Generator/of (ThunkBody. f (Var/getThreadBindingFrame)))))
+
+(defn yield-all!
+  "See `greenlet.core/yield-all!`."
+  [coll]
+  (cond
+    (instance? Generator coll) (greenlet.Generator/yieldAll (.-recipe ^Generator coll))
+    (instance? greenlet.Generator coll) (greenlet.Generator/yieldAll coll)
+    :else (run! #(greenlet.Generator/yield %) coll)))
+
+(defmethod print-method Generator [g ^Writer w]
+  (.write w (str "#<" g ": each traversal runs it afresh, as (seq g) or (reduce f init g)>")))
