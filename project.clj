@@ -3,6 +3,7 @@
   :license {:name "EPL-2.0" :url "https://www.eclipse.org/legal/epl-2.0/"}
   :dependencies []
   :source-paths ["src"]
+  :resource-paths []
   :java-source-paths ["java-src/greenlet"] ; not module-info.java: this JAR is for the class path
   :test-paths ["test/clojure"]
   :target-path "target/lein"

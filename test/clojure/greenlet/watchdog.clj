@@ -30,7 +30,7 @@
   ([f] (call-in-thread {} f))
   ([{:keys [virtual seconds name] :or {seconds limit-seconds name "test"}} f]
    (let [task (FutureTask. ^Callable f)
-         ^Thread$Builder builder (if virtual (Thread/ofVirtual) (.daemon (Thread/ofPlatform)))]
+         ^java.lang.Thread$Builder builder (if virtual (Thread/ofVirtual) (.daemon (Thread/ofPlatform)))]
      (.start (.name builder ^String name) task)
      (try
        (bounded seconds #(.get task % TimeUnit/SECONDS) name)
