@@ -13,6 +13,9 @@
   :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
                                        [org.jspecify/jspecify "1.0.1"]]}
              :dev {:dependencies [[org.clojure/test.check "1.1.3"]]}
+             :virtual-thread {:jvm-opts ["-Dgreenlet.engine=virtual-thread"]}
+             :continuation {:jvm-opts ["-Dgreenlet.engine=continuation"
+                                       "--add-exports" "java.base/jdk.internal.vm=ALL-UNNAMED"]}
              :1.11 {:dependencies [[org.clojure/clojure "1.11.4"]]}
              :1.12 {:dependencies [[org.clojure/clojure "1.12.6"]]}
              :1.13 {:dependencies [[org.clojure/clojure "1.13.0-alpha6"]]}})

@@ -1,12 +1,15 @@
 package greenlet;
 
+import java.util.Arrays;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** How a stack is suspended and continued: the one seam between what the library promises and how the JVM does it. */
 abstract class Engine {
   private static final String PROPERTY = "greenlet.engine";
-  private static final String VIRTUAL_THREAD = "virtual-thread";
-  private static final String CONTINUATION = "continuation";
+  static final String VIRTUAL_THREAD = "virtual-thread";
+  static final String CONTINUATION = "continuation";
 
   /** The engine of this JVM, chosen at first use. */
   static Engine get() {
@@ -20,16 +23,24 @@ abstract class Engine {
     static final @Nullable String REFUSAL;
 
     static {
-      String asked = System.getProperty(PROPERTY, VIRTUAL_THREAD);
-      ENGINE = asked.equals(VIRTUAL_THREAD) ? new VirtualThreadEngine() : null;
-      REFUSAL =
-          switch (asked) {
-            case VIRTUAL_THREAD -> null;
-            case CONTINUATION ->
-                "-D" + PROPERTY + "=" + CONTINUATION + ": this version does not have that engine, whatever the flags "
-                    + "of the JVM; leave the property out or set it to " + VIRTUAL_THREAD;
-            default -> "-D" + PROPERTY + "=" + asked + ": there is no such engine; use " + VIRTUAL_THREAD;
-          };
+      Engine engine = null;
+      String refusal = null;
+      String asked = System.getProperty(PROPERTY);
+      if (asked == null || asked.equals(CONTINUATION)) {
+        try {
+          engine = ContinuationEngine.proven();
+        } catch (ContinuationEngine.Unavailable e) {
+          if (asked == null) engine = new VirtualThreadEngine(e.getMessage());
+          else refusal = "-D" + PROPERTY + "=" + asked + ": this engine cannot be had: " + e.getMessage();
+        }
+      } else if (asked.equals(VIRTUAL_THREAD)) {
+        engine = new VirtualThreadEngine(null);
+      } else {
+        refusal = "-D" + PROPERTY + "=" + asked + ": there is no such engine; use " + CONTINUATION + " or " + VIRTUAL_THREAD
+            + ", or leave the property out for the faster one that can be had";
+      }
+      ENGINE = engine;
+      REFUSAL = refusal;
     }
   }
 
@@ -45,17 +56,40 @@ abstract class Engine {
   abstract void transfer(Greenlet from, Greenlet to);
 
   /** The stack of {@code greenlet}, which has been started and is not finished, top first, library's frames left out. */
-  abstract StackTraceElement[] stackTrace(Greenlet greenlet);
+  abstract Stream<StackTraceElement> stackTrace(Greenlet greenlet);
 
-  /** A stack for the body of a generator, which will run {@code task}. */
-  abstract BodyStack bodyStack(String name, boolean confined, Runnable task);
+  /** A stack for the body of a generator. */
+  abstract BodyStack bodyStack(Pull<?> pull);
 
   /** The stack of a generator's body. */
   interface BodyStack {
-    /** Runs the body, from its start or from where it suspended itself, until it suspends itself or ends. */
+    /** Runs {@link Pull#runBody}, from its start or from where it suspended itself, until it suspends itself or ends. */
     void resume();
 
     /** Suspends the body, on whose stack this is called, and lets the call of resume return. */
     void suspend();
+  }
+
+  private static final Pattern OURS =
+      Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Tree|Strand|\\w*Engine|core|generator)([.$].*)?");
+  private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
+      Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.ScopedValue.*");
+
+  /**
+   * The frames of {@code all}, top first, that are the users': without those of ours; where the stack {@code waits}, or the
+   * caller asks for its own, without what lies above the topmost of ours; where its thread {@code isOurs}, without what lies
+   * below the lowest.
+   */
+  static Stream<StackTraceElement> usersFrames(StackTraceElement[] all, boolean waits, boolean isOurs) {
+    int from = 0;
+    int to = all.length;
+    if (waits) while (from < to && !isOurs(all[from])) from++;
+    if (isOurs) while (to > from && !isOurs(all[to - 1])) to--;
+    return Arrays.stream(all, from, to)
+        .filter(frame -> !isOurs(frame) && !MECHANISM.matcher(frame.getClassName()).matches());
+  }
+
+  private static boolean isOurs(StackTraceElement frame) {
+    return OURS.matcher(frame.getClassName()).matches();
   }
 }

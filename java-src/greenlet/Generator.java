@@ -87,7 +87,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
         return;
       }
       try {
-        ((Generator<T>) inner).body.run(this);
+        ((Generator<T>) inner).run(this);
       } catch (Throwable t) {
         throw Greenlet.<RuntimeException>unchecked(t);
       }
@@ -96,7 +96,10 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
 
   private static final AtomicLong COUNT = new AtomicLong();
 
-  final Body<T> body;
+  private final Body<T> body;
+
+  /** Those in force where it was made. */
+  final @Nullable Object bindings = Bindings.current();
   private final long number = COUNT.incrementAndGet();
 
   private Generator(Body<T> body) {
@@ -113,6 +116,17 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
   public static <T extends @Nullable Object> Generator<T> of(Body<T> body) {
     if (body == null) throw new IllegalArgumentException("a generator needs a body that yields: got null");
     return new Generator<>(body);
+  }
+
+  /** Runs the body once, with the bindings that it was made in. */
+  void run(Yielder<T> out) throws Throwable {
+    Object callers = Bindings.current();
+    Bindings.restore(bindings);
+    try {
+      body.run(out);
+    } finally {
+      Bindings.restore(callers);
+    }
   }
 
   /**

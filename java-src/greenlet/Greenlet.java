@@ -62,6 +62,12 @@ public final class Greenlet implements AutoCloseable {
   /** What the engine keeps of it while it is active. */
   volatile @Nullable Object stack;
 
+  /** The stack of the body that it pulls from while it is suspended, where the engine keeps that here. */
+  @Nullable Strand pulledFrom;
+
+  /** Those in force where it was made; until it starts. */
+  @Nullable Object bindings;
+
   /** A root. */
   Greenlet(Tree tree, Strand stack) {
     this.name = "root";
@@ -75,6 +81,7 @@ public final class Greenlet implements AutoCloseable {
     this.number = name == null ? COUNT.incrementAndGet() : 0;
     this.body = body;
     this.parent = parent;
+    this.bindings = Bindings.current();
   }
 
   /**
@@ -276,7 +283,6 @@ public final class Greenlet implements AutoCloseable {
     Tree mine = tree;
     if (mine == null || !mine.hasEnded()) return false;
     stack = null; // nothing in it will ever run: give its memory back
-    body = null;
     return true;
   }
 
@@ -287,7 +293,7 @@ public final class Greenlet implements AutoCloseable {
    */
   public StackTraceElement[] stackTrace() {
     if (!isActive() || stack == null) return new StackTraceElement[0];
-    return Engine.get().stackTrace(this);
+    return Engine.get().stackTrace(this).toArray(StackTraceElement[]::new);
   }
 
   /**
@@ -436,6 +442,7 @@ public final class Greenlet implements AutoCloseable {
       Object sent = tree.arrive();
       Body toRun = body;
       body = null;
+      bindings = null;
       result = toRun.run(Values.arguments(sent));
     } catch (GreenletExit e) {
       result = e;
@@ -448,6 +455,7 @@ public final class Greenlet implements AutoCloseable {
   Greenlet die(@Nullable Object result, @Nullable Throwable thrown) {
     finished = true;
     body = null;
+    bindings = null;
     stack = null;
     return tree.bequeath(this, result, thrown);
   }

@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
  * to the thread that first pulls it. Any thread may pull another, one at a time.
  */
 final class Pull<T extends @Nullable Object> extends Traversal<T> implements Iterator<T>, AutoCloseable {
+  final boolean confined;
   private final Engine.BodyStack stack;
-  private final boolean confined;
   private @Nullable Strand owner;
   private boolean started;
   private @Nullable Greenlet puller;
@@ -23,18 +23,20 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> implements Ite
   Pull(Generator<T> generator, boolean confined) {
     super(generator);
     this.confined = confined;
-    stack = Engine.get().bodyStack(generator.toString(), confined, this::runBody);
+    stack = Engine.get().bodyStack(this);
   }
 
-  private void runBody() {
+  /** All that happens on the stack of the body. */
+  void runBody() {
     failure = runBody(Strand.current());
     over = true;
   }
 
   @Override
   public boolean hasNext() {
-    require("pulled from");
-    if (!ready && !over) resume();
+    Strand here = Strand.current();
+    require(here, "pulled from");
+    if (!ready && !over) resume(here);
     return ready;
   }
 
@@ -50,17 +52,17 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> implements Ite
   /** Unwinds the body, if it is suspended. */
   @Override
   public void close() {
-    require("closed");
+    Strand here = Strand.current();
+    require(here, "closed");
     value = null;
     ready = false;
     if (over) return;
     exit = new GreenletExit();
-    if (started) resume();
+    if (started) resume(here);
     over = true;
   }
 
-  private void require(String verb) {
-    Strand here = Strand.current();
+  private void require(Strand here, String verb) {
     if (puller != null) {
       throw new IllegalStateException("the " + this + " cannot be " + verb + " by " + here.tree().current() + ": " + puller
           + " is pulling from it, and its body is running or has switched away; let it come to its next yield first");
@@ -75,8 +77,8 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> implements Ite
     }
   }
 
-  private void resume() {
-    puller = Greenlet.current();
+  private void resume(Strand here) {
+    puller = here.tree().current();
     try {
       stack.resume();
       started = true;
@@ -90,10 +92,15 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> implements Ite
 
   @Override
   @Nullable Object deliver(Strand here, T yielded) {
-    if (exit == null) {
-      value = yielded;
-      ready = true;
+    if (exit != null) throw exit;
+    value = yielded;
+    ready = true;
+    try {
       stack.suspend();
+    } catch (Throwable t) { // refused
+      value = null;
+      ready = false;
+      throw t;
     }
     if (exit != null) throw exit;
     return null;

@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Push<T extends @Nullable Object> extends Traversal<T> {
   private final Predicate<? super T> consumer;
+  private final @Nullable Object consumersBindings = Bindings.current();
   private @Nullable Throwable failure;
 
   Push(Generator<T> generator, Predicate<? super T> consumer) {
@@ -32,7 +33,9 @@ final class Push<T extends @Nullable Object> extends Traversal<T> {
   @Nullable Object deliver(Strand here, T value) {
     if (exit != null) throw exit;
     Traversal<?> innermost = here.traversal;
+    Object bindings = Bindings.current();
     here.traversal = outer; // what the consumer yields goes further out
+    Bindings.restore(consumersBindings);
     boolean more = false;
     try {
       more = consumer.test(value);
@@ -40,6 +43,7 @@ final class Push<T extends @Nullable Object> extends Traversal<T> {
       failure = t;
     } finally {
       here.traversal = innermost;
+      Bindings.restore(bindings);
     }
     if (!more) throw exit = new GreenletExit();
     return null;

@@ -2,9 +2,7 @@ package greenlet;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
-import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -42,9 +40,6 @@ final class Strand {
     }
   }
 
-  private static final Pattern OURS =
-      Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Tree|Strand|\\w*Engine|core|generator)([.$].*)?");
-
   private static final ThreadLocal<Strand> OF_THREAD = ThreadLocal.withInitial(Strand::new);
 
   /** Null only until the thread of a greenlet or body is about to start. */
@@ -60,6 +55,8 @@ final class Strand {
 
   /** The stack of the body that is being pulled from here right now. */
   @Nullable Strand pulledFrom;
+
+  private @Nullable Locks locks;
 
   private volatile int baton;
   private int waitsWithoutSpin;
@@ -114,7 +111,7 @@ final class Strand {
    */
   Strand home() {
     Strand s = this;
-    while (s.body != null && s.body.confined) s = s.body.puller();
+    while (s.body != null && s.body.confined()) s = s.body.puller();
     return s.body != null ? s : s.tree.root();
   }
 
@@ -122,6 +119,48 @@ final class Strand {
     Traversal<?> of = traversal;
     while (of != null && of != t) of = of.outer;
     return of == t;
+  }
+
+  /** Makes every lock that this thread holds one that stays with it when a continuation that it mounts is suspended. */
+  void inflateLocks() {
+    if (locks == null) locks = new Locks();
+    locks.inflate();
+  }
+
+  /**
+   * A thread has room for eight thin locks; entering one more makes HotSpot inflate the oldest. So entering eight which
+   * nobody has entered leaves no other thin one. It has to be eight different objects: one that is entered again is inflated
+   * itself where there is no room.
+   */
+  static final class Locks {
+    private final Object a = new Object();
+    private final Object b = new Object();
+    private final Object c = new Object();
+    private final Object d = new Object();
+    private final Object e = new Object();
+    private final Object f = new Object();
+    private final Object g = new Object();
+    private final Object h = new Object();
+
+    void inflate() {
+      synchronized (a) {
+        synchronized (b) {
+          synchronized (c) {
+            synchronized (d) {
+              synchronized (e) {
+                synchronized (f) {
+                  synchronized (g) {
+                    synchronized (h) {
+                      return;
+                    }
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
   }
 
   /** Hands the baton to {@code this}. The caller, which has it, then awaits it on its own strand, or ends. */
@@ -210,21 +249,17 @@ final class Strand {
    * What the code of the library's users has called here, top first; the stack of a body that is being pulled from lies
    * above.
    */
-  StackTraceElement[] stackTrace() {
-    boolean waits = pulledFrom != null || thread == Thread.currentThread() || tree != null && tree.currentStrand() != this;
-    StackTraceElement[] all = thread.getStackTrace();
-    int from = 0;
-    int to = all.length;
-    if (waits) while (from < to && !isOurs(all[from])) from++;
-    if (tree == null || tree.root() != this) while (to > from && !isOurs(all[to - 1])) to--;
-    var users = Arrays.stream(all, from, to).filter(frame -> !isOurs(frame));
-    Strand above = pulledFrom;
-    if (above != null) users = Stream.concat(Arrays.stream(above.stackTrace()), users);
-    return users.toArray(StackTraceElement[]::new);
+  Stream<StackTraceElement> stackTrace() {
+    boolean waits =
+        thread == Thread.currentThread()
+            || pulledFrom != null
+            || (body != null ? body.isServed() : tree.currentStrand() != this);
+    boolean isRoot = tree != null && tree.root() == this;
+    return stackTraceAbove(pulledFrom, Engine.usersFrames(thread.getStackTrace(), waits, !isRoot));
   }
 
-  private static boolean isOurs(StackTraceElement frame) {
-    return OURS.matcher(frame.getClassName()).matches();
+  static Stream<StackTraceElement> stackTraceAbove(@Nullable Strand body, Stream<StackTraceElement> puller) {
+    return body == null ? puller : Stream.concat(body.stackTrace(), puller);
   }
 
   @Override

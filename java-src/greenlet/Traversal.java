@@ -24,7 +24,7 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
     outer = here.traversal;
     here.traversal = this;
     try {
-      generator.body.run(this);
+      generator.run(this);
       return null;
     } catch (Throwable t) {
       return t == exit ? null : t;

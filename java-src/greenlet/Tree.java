@@ -95,6 +95,11 @@ final class Tree {
     return to;
   }
 
+  /** Where {@code next}, which has been made current, cannot be continued: the root hears of it. */
+  void refuse(Greenlet next, Throwable t) {
+    depart(next, root, null, t);
+  }
+
   private static Greenlet living(Greenlet g) {
     while (g.isFinished()) g = g.parentOrSelf();
     return g;

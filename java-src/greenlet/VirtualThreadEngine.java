@@ -1,6 +1,7 @@
 package greenlet;
 
 import java.util.concurrent.Executors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,9 +13,15 @@ import org.jspecify.annotations.Nullable;
  * abandoned stack is collected with everything on it.
  */
 final class VirtualThreadEngine extends Engine {
+  private final @Nullable String whyNotContinuation;
+
+  VirtualThreadEngine(@Nullable String whyNotContinuation) {
+    this.whyNotContinuation = whyNotContinuation;
+  }
+
   @Override
   public String toString() {
-    return "virtual-thread";
+    return VIRTUAL_THREAD + (whyNotContinuation == null ? "" : " (not " + CONTINUATION + ": " + whyNotContinuation + ")");
   }
 
   @Override
@@ -42,6 +49,7 @@ final class VirtualThreadEngine extends Engine {
 
   private static void run(Greenlet greenlet, Strand strand) {
     strand.begin();
+    Bindings.restore(greenlet.bindings);
     Greenlet heir = greenlet.run();
     strand.end();
     while (true) {
@@ -65,13 +73,13 @@ final class VirtualThreadEngine extends Engine {
   }
 
   @Override
-  StackTraceElement[] stackTrace(Greenlet greenlet) {
+  Stream<StackTraceElement> stackTrace(Greenlet greenlet) {
     return ((Strand) greenlet.stack).stackTrace();
   }
 
   @Override
-  Engine.BodyStack bodyStack(String name, boolean confined, Runnable task) {
-    return new BodyStack(name, confined, task);
+  Engine.BodyStack bodyStack(Pull<?> pull) {
+    return new BodyStack(pull);
   }
 
   /**
@@ -80,20 +88,27 @@ final class VirtualThreadEngine extends Engine {
    * puller, which is waiting in {@link #resume}, does it.
    */
   static final class BodyStack implements Engine.BodyStack {
-    private final String name;
-    private @Nullable Runnable task;
+    private final Pull<?> pull;
     private final Strand strand = new Strand(this);
-    final boolean confined;
+    private boolean started;
     private @Nullable Strand puller;
 
     private @Nullable Body request;
+    private boolean served;
     private @Nullable Object answer;
     private @Nullable Throwable failure;
 
-    BodyStack(String name, boolean confined, Runnable task) {
-      this.name = name;
-      this.confined = confined;
-      this.task = task;
+    BodyStack(Pull<?> pull) {
+      this.pull = pull;
+    }
+
+    boolean confined() {
+      return pull.confined;
+    }
+
+    /** Whether it waits for what it has asked its puller to do. */
+    boolean isServed() {
+      return served;
     }
 
     Strand puller() {
@@ -121,18 +136,17 @@ final class VirtualThreadEngine extends Engine {
     }
 
     private void pass() {
-      if (task == null) {
+      if (started) {
         strand.wake();
         return;
       }
-      Runnable first = task;
-      start(strand, name, () -> run(first));
-      task = null;
+      start(strand, pull.toString(), this::run);
+      started = true;
     }
 
-    private void run(Runnable first) {
+    private void run() {
       strand.begin();
-      first.run();
+      pull.runBody();
       strand.end();
       puller.wake();
     }
@@ -158,16 +172,18 @@ final class VirtualThreadEngine extends Engine {
     private void serve() {
       Body toRun = request;
       request = null;
+      served = true;
       try {
         answer = toRun.run();
       } catch (Throwable t) {
         failure = t;
       }
+      served = false;
     }
 
     @Override
     public String toString() {
-      return name;
+      return pull.toString();
     }
   }
 }

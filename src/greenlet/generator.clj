@@ -1,7 +1,7 @@
 (ns greenlet.generator
   "Generators as Clojure sequences; `greenlet.core` is the way in."
   (:require [clojure.core.protocols :refer [CollReduce]])
-  (:import (clojure.lang Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential Var)
+  (:import (clojure.lang Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential)
            (greenlet Generator$Body Greenlet GreenletExit)
            (java.io Writer)
            (java.util ArrayList Collection Collections Iterator List Spliterators)
@@ -10,28 +10,12 @@
 
 (set! *warn-on-reflection* true)
 
-;; Binding frames. Where a body runs in a thread of its own, it has that thread's frame for itself. Where it runs on its
-;; consumer's stack the frames are exchanged: the body's while the body runs, the consumer's while the consumer does.
-
-(defn- in-frame [frame f]
-  (let [before (Var/getThreadBindingFrame)]
-    (Var/resetThreadBindingFrame frame)
-    (try
-      (f)
-      (finally (Var/resetThreadBindingFrame before)))))
-
-(deftype ThunkBody [f frame]
-  Generator$Body
-  (run [_ _] (in-frame frame f)))
-
 ;; Push: reduce on the consumer's own stack
 
-(deftype Sink [f frame ^:unsynchronized-mutable acc]
+(deftype Sink [f ^:unsynchronized-mutable acc]
   Predicate
   (test [_ x]
-    (let [r (if (identical? frame (Var/getThreadBindingFrame))
-              (f acc x)
-              (let [a acc] (in-frame frame #(f a x))))]
+    (let [r (f acc x)]
       (if (reduced? r)
         (do (set! acc (.deref ^Reduced r)) false)
         (do (set! acc r) true))))
@@ -39,7 +23,7 @@
   (deref [_] acc))
 
 (defn- push [^greenlet.Generator g f init]
-  (let [sink (Sink. f (Var/getThreadBindingFrame) init)]
+  (let [sink (Sink. f init)]
     (.forEachWhile g sink)
     @sink))
 
@@ -192,9 +176,9 @@
     ([g f init] (push g f init))))
 
 (defn generator
-  "A generator whose body is a call of `f` in the dynamic bindings that are in force here."
+  "A generator whose body is a call of `f`."
   [f]
-  (Generator. (greenlet.Generator/of (ThunkBody. f (Var/getThreadBindingFrame)))))
+  (Generator. (greenlet.Generator/of (reify Generator$Body (run [_ _] (f))))))
 
 (defn yield-all!
   "See `greenlet.core/yield-all!`."

@@ -1,0 +1,345 @@
+package greenlet;
+
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.util.Arrays;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Every stack is a {@code jdk.internal.vm.Continuation} that is mounted on the thread which switches to it: no other
+ * thread is involved. This is the one class that touches JDK internals, and it does so with the user's consent, the flag
+ * {@value #FLAG}.
+ *
+ * <p>A switch from the root mounts the other greenlet on top of the root's stack; a switch between two others suspends the
+ * one, which leads back to the loop that mounted it, and that mounts the other. So no greenlet lies on top of another,
+ * however many switch in turn. The body of a generator is mounted on top of whoever pulls.
+ */
+final class ContinuationEngine extends Engine {
+  /*
+   * Three things the JVM has never promised about continuations that are not virtual threads.
+   *
+   * A continuation must not change threads: compiled code keeps the current thread in a register across a suspension.
+   * Greenlets, and traversals that are confined to a thread, are refused to other threads anyway; a body that any thread
+   * may pull has a virtual thread to run on instead.
+   *
+   * Since JDK 24 a suspension takes along all thin locks of the thread, also those that were entered below the
+   * continuation. So whoever mounts on top of user code has to see to it that there are none: see Strand.inflateLocks. The
+   * engine tries it out before it is used.
+   *
+   * The scoped values in force are found by a walk up the stack whose result is cached for the thread, so after a
+   * suspension the wrong ones would be seen. Leaving a ScopedValue.where(…).run makes the JDK look again; hence both mounts
+   * and suspensions are run in one.
+   */
+  static final String FLAG = "--add-exports java.base/jdk.internal.vm=ALL-UNNAMED";
+
+  private static final @Nullable MethodHandle NEW_SCOPE;
+  private static final @Nullable MethodHandle NEW;
+  private static final @Nullable MethodHandle RUN;
+  private static final @Nullable MethodHandle YIELD;
+  private static final @Nullable MethodHandle STACK_TRACE;
+  private static final @Nullable Throwable UNAVAILABLE;
+
+  static {
+    MethodHandle newScope = null, make = null, run = null, yield = null, stackTrace = null;
+    Throwable unavailable = null;
+    try {
+      var lookup = MethodHandles.lookup();
+      Class<?> scope = Class.forName("jdk.internal.vm.ContinuationScope");
+      Class<?> continuation = Class.forName("jdk.internal.vm.Continuation");
+      newScope = lookup.findConstructor(scope, MethodType.methodType(void.class, String.class))
+          .asType(MethodType.methodType(Object.class, String.class));
+      make = lookup.findConstructor(continuation, MethodType.methodType(void.class, scope, Runnable.class))
+          .asType(MethodType.methodType(Object.class, Object.class, Runnable.class));
+      run = lookup.findVirtual(continuation, "run", MethodType.methodType(void.class))
+          .asType(MethodType.methodType(void.class, Object.class));
+      yield = lookup.findStatic(continuation, "yield", MethodType.methodType(boolean.class, scope))
+          .asType(MethodType.methodType(boolean.class, Object.class));
+      stackTrace = lookup.findVirtual(continuation, "getStackTrace", MethodType.methodType(StackTraceElement[].class))
+          .asType(MethodType.methodType(StackTraceElement[].class, Object.class));
+    } catch (ReflectiveOperationException | LinkageError e) {
+      unavailable = e;
+    }
+    NEW_SCOPE = newScope;
+    NEW = make;
+    RUN = run;
+    YIELD = yield;
+    STACK_TRACE = stackTrace;
+    UNAVAILABLE = unavailable;
+  }
+
+  /** Runs a Runnable in {@code ScopedValue.where(…).run}, or just runs it, where the JDK has no scoped values yet. */
+  private static final MethodHandle ISOLATE = isolate();
+
+  private static MethodHandle isolate() {
+    try {
+      var lookup = MethodHandles.publicLookup();
+      Class<?> scopedValue = Class.forName("java.lang.ScopedValue");
+      Class<?> carrier = Class.forName("java.lang.ScopedValue$Carrier");
+      if (Runtime.version().feature() >= 25) { // a preview before
+        Object key = lookup.findStatic(scopedValue, "newInstance", MethodType.methodType(scopedValue)).invoke();
+        Object one = lookup.findStatic(scopedValue, "where", MethodType.methodType(carrier, scopedValue, Object.class)).invoke(key, key);
+        return lookup.findVirtual(carrier, "run", MethodType.methodType(void.class, Runnable.class)).bindTo(one);
+      }
+    } catch (Throwable t) {
+      // as without
+    }
+    try {
+      return MethodHandles.lookup().findVirtual(Runnable.class, "run", MethodType.methodType(void.class));
+    } catch (ReflectiveOperationException e) {
+      throw new LinkageError("Runnable.run", e);
+    }
+  }
+
+  private static final Object GREENLETS = UNAVAILABLE == null ? newScope("greenlets") : "unavailable";
+  private static final Runnable SUSPEND_GREENLET = () -> suspendTo(GREENLETS);
+
+  private final boolean inflatesLocks;
+
+  private ContinuationEngine(boolean inflatesLocks) {
+    this.inflatesLocks = inflatesLocks;
+  }
+
+  /** The engine, if this JVM lets us have it and it proves itself. */
+  static ContinuationEngine proven() throws Unavailable {
+    if (UNAVAILABLE != null) {
+      String module = ContinuationEngine.class.getModule().isNamed() ? "ALL-UNNAMED of the class path, or =greenlet on the module path" : "";
+      throw new Unavailable("the JVM was started without " + FLAG + (module.isEmpty() ? "" : " (" + module + ")"));
+    }
+    if (keepsLocks(() -> {})) return new ContinuationEngine(false);
+    Strand.Locks locks = new Strand.Locks();
+    if (keepsLocks(locks::inflate)) return new ContinuationEngine(true);
+    throw new Unavailable("on this JVM, " + Runtime.version() + ", a continuation takes along the locks of the thread that mounts it");
+  }
+
+  /** Why the engine cannot be had. */
+  static final class Unavailable extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    Unavailable(String why) {
+      super(why);
+    }
+  }
+
+  /**
+   * Whether a thread that mounts a continuation, after {@code before}, still has its locks when that is suspended. Tried in a
+   * thread of its own: no lock of anybody else's is put at risk.
+   */
+  static boolean keepsLocks(Runnable before) {
+    boolean[] kept = new boolean[1];
+    Thread trial = new Thread(() -> {
+      Object lock = new Object();
+      Object continuation = newContinuation(GREENLETS, SUSPEND_GREENLET);
+      synchronized (lock) {
+        before.run();
+        mount(continuation);
+        kept[0] = Thread.holdsLock(lock);
+        mount(continuation); // to its end, which gives the lock back if it was taken
+      }
+    }, "greenlet engine trial");
+    trial.setDaemon(true);
+    trial.start();
+    boolean interrupted = false;
+    while (trial.isAlive()) {
+      try {
+        trial.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) Thread.currentThread().interrupt();
+    return kept[0];
+  }
+
+  @Override
+  public String toString() {
+    return "continuation";
+  }
+
+  @Override
+  void transfer(Greenlet from, Greenlet to) {
+    Strand here = from.tree().root();
+    Traversal<?> traversal = here.traversal;
+    Object bindings = Bindings.current();
+    from.pulledFrom = here.pulledFrom;
+    here.pulledFrom = null;
+    try {
+      if (from.isRoot()) mountInTurn(here, from);
+      else suspend(SUSPEND_GREENLET);
+    } finally {
+      here.traversal = traversal;
+      here.pulledFrom = from.pulledFrom;
+      from.pulledFrom = null;
+      Bindings.restore(bindings);
+    }
+  }
+
+  /** Mounts whichever greenlet is current, one after the other, until it is the root's turn again. */
+  private void mountInTurn(Strand here, Greenlet root) {
+    Tree tree = root.tree();
+    if (inflatesLocks) here.inflateLocks();
+    for (Greenlet first = tree.current(), next = first; next != root; next = tree.current()) {
+      try {
+        if (next.stack == null) next.stack = new GreenletStack(next);
+        isolate((GreenletStack) next.stack);
+      } catch (Throwable t) { // no room for it
+        if (next == first) throw t;
+        tree.refuse(next, t);
+      }
+    }
+  }
+
+  private static final class GreenletStack implements Runnable {
+    final Object continuation;
+
+    GreenletStack(Greenlet greenlet) {
+      continuation = newContinuation(GREENLETS, () -> begin(greenlet));
+    }
+
+    private static void begin(Greenlet greenlet) {
+      greenlet.tree().root().traversal = null;
+      Bindings.restore(greenlet.bindings);
+      greenlet.run();
+    }
+
+    @Override
+    public void run() {
+      mount(continuation);
+    }
+  }
+
+  @Override
+  Engine.BodyStack bodyStack(Pull<?> pull) {
+    return pull.confined ? new BodyStack(pull) : new VirtualThreadEngine.BodyStack(pull);
+  }
+
+  private final class BodyStack implements Engine.BodyStack, Runnable {
+    private final Pull<?> pull;
+    private final Object continuation;
+    private final Runnable suspend;
+    private @Nullable Traversal<?> innermost;
+
+    BodyStack(Pull<?> pull) {
+      this.pull = pull;
+      Object scope = newScope("generator"); // of its own: a yield may lead over the bodies of others
+      continuation = newContinuation(scope, pull::runBody);
+      suspend = () -> suspendTo(scope);
+    }
+
+    @Override
+    public void resume() {
+      Strand here = Strand.current();
+      Traversal<?> pullers = here.traversal;
+      Object bindings = Bindings.current();
+      if (innermost != null) {
+        pull.outer = pullers;
+        here.traversal = innermost;
+      }
+      if (inflatesLocks) here.inflateLocks();
+      try {
+        isolate(this);
+      } finally {
+        here.traversal = pullers;
+        Bindings.restore(bindings);
+      }
+    }
+
+    @Override
+    public void run() {
+      mount(continuation);
+    }
+
+    @Override
+    public void suspend() {
+      Object bindings = Bindings.current();
+      innermost = Strand.current().traversal;
+      ContinuationEngine.suspend(suspend);
+      Bindings.restore(bindings);
+    }
+  }
+
+  private static void suspend(Runnable suspension) {
+    try {
+      isolate(suspension);
+    } catch (IllegalStateException e) {
+      throw new IllegalStateException(Greenlet.current() + " cannot be suspended here (" + e.getMessage() + "): a native frame lies "
+          + "on its stack, such as that of a class initialiser" + (Runtime.version().feature() < 24 ? ", or it is inside of synchronized" : "")
+          + "; switch outside of it, or use the engine virtual-thread", e);
+    }
+  }
+
+  @Override
+  Stream<StackTraceElement> stackTrace(Greenlet greenlet) {
+    return Strand.stackTraceAbove(greenlet.pulledFrom, onItsStack(greenlet));
+  }
+
+  private static Stream<StackTraceElement> onItsStack(Greenlet greenlet) {
+    Tree tree = greenlet.tree();
+    if (greenlet != tree.current() && greenlet.stack instanceof GreenletStack stack) {
+      try {
+        return usersFrames(stackTrace(stack.continuation), true, true);
+      } catch (IllegalStateException e) {
+        return Stream.empty(); // another thread asked, and just then it was mounted
+      }
+    }
+    StackTraceElement[] all = tree.thread.getStackTrace();
+    int root = all.length; // where its frames begin
+    for (int i = 0; i < all.length; i++) {
+      if (all[i].getMethodName().equals("mountInTurn")) root = i;
+    }
+    boolean isCaller = tree.thread == Thread.currentThread();
+    if (!greenlet.isRoot()) return usersFrames(Arrays.copyOf(all, root), isCaller, true);
+    return root < all.length
+        ? usersFrames(Arrays.copyOfRange(all, root, all.length), true, false)
+        : usersFrames(all, isCaller, false);
+  }
+
+  private static Object newScope(String name) {
+    try {
+      return (Object) NEW_SCOPE.invokeExact(name);
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+
+  private static Object newContinuation(Object scope, Runnable task) {
+    try {
+      return (Object) NEW.invokeExact(scope, task);
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+
+  private static void mount(Object continuation) {
+    try {
+      RUN.invokeExact(continuation);
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+
+  private static void suspendTo(Object scope) {
+    try {
+      boolean done = (boolean) YIELD.invokeExact(scope);
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+
+  private static void isolate(Runnable mountOrSuspension) {
+    try {
+      ISOLATE.invokeExact(mountOrSuspension);
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+
+  private static StackTraceElement[] stackTrace(Object continuation) {
+    try {
+      return (StackTraceElement[]) STACK_TRACE.invokeExact(continuation);
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+}
