@@ -166,7 +166,9 @@ final class ContinuationEngine extends Engine {
     here.pulledFrom = null;
     try {
       if (from.isRoot()) mountInTurn(here, from);
-      else suspend(SUSPEND_GREENLET);
+      else isolate(SUSPEND_GREENLET);
+    } catch (IllegalStateException e) {
+      throw refusal(from.toString(), e);
     } finally {
       here.traversal = traversal;
       here.pulledFrom = from.pulledFrom;
@@ -254,19 +256,19 @@ final class ContinuationEngine extends Engine {
     public void suspend() {
       Object bindings = Bindings.current();
       innermost = Strand.current().traversal;
-      ContinuationEngine.suspend(suspend);
+      try {
+        isolate(suspend);
+      } catch (IllegalStateException e) {
+        throw refusal(pull + " in " + Greenlet.current(), e);
+      }
       Bindings.restore(bindings);
     }
   }
 
-  private static void suspend(Runnable suspension) {
-    try {
-      isolate(suspension);
-    } catch (IllegalStateException e) {
-      throw new IllegalStateException(Greenlet.current() + " cannot be suspended here (" + e.getMessage() + "): a native frame lies "
-          + "on its stack, such as that of a class initialiser" + (Runtime.version().feature() < 24 ? ", or it is inside of synchronized" : "")
-          + "; switch outside of it, or use the engine virtual-thread", e);
-    }
+  private static IllegalStateException refusal(String who, IllegalStateException pinned) {
+    return new IllegalStateException(who + " cannot be suspended here (" + pinned.getMessage() + "): a native frame lies on its "
+        + "stack, such as that of a class initialiser" + (Runtime.version().feature() < 24 ? ", or it is inside of synchronized" : "")
+        + "; switch outside of it, or use the engine " + VIRTUAL_THREAD, pinned);
   }
 
   @Override

@@ -1,0 +1,124 @@
+package greenlet.bench;
+
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OperationsPerInvocation;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+
+/** The JVM's own continuation with nothing round it. Its round trip, one run and one yield, is the unit: raw. */
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+@State(Scope.Thread)
+public class RawBenchmark {
+  private static final MethodHandle NEW;
+  private static final MethodHandle RUN;
+  private static final MethodHandle YIELD;
+  private static final Object SCOPE;
+
+  static {
+    try {
+      var lookup = MethodHandles.lookup();
+      Class<?> scope = Class.forName("jdk.internal.vm.ContinuationScope");
+      Class<?> continuation = Class.forName("jdk.internal.vm.Continuation");
+      SCOPE = lookup.findConstructor(scope, MethodType.methodType(void.class, String.class)).invoke("raw");
+      NEW = lookup.findConstructor(continuation, MethodType.methodType(void.class, scope, Runnable.class))
+          .asType(MethodType.methodType(Object.class, Object.class, Runnable.class));
+      RUN = lookup.findVirtual(continuation, "run", MethodType.methodType(void.class))
+          .asType(MethodType.methodType(void.class, Object.class));
+      YIELD = lookup.findStatic(continuation, "yield", MethodType.methodType(boolean.class, scope))
+          .asType(MethodType.methodType(boolean.class, Object.class));
+    } catch (Throwable t) {
+      throw new ExceptionInInitializerError(t);
+    }
+  }
+
+  private int value;
+  private Object endless;
+
+  private static void suspend() {
+    try {
+      boolean done = (boolean) YIELD.invokeExact(SCOPE);
+    } catch (Throwable t) {
+      throw new AssertionError(t);
+    }
+  }
+
+  @Setup
+  public void begin() throws Throwable {
+    endless = (Object) NEW.invokeExact(SCOPE, (Runnable) () -> {
+      while (true) {
+        value++;
+        suspend();
+      }
+    });
+  }
+
+  @Benchmark
+  public int roundTrip() throws Throwable {
+    RUN.invokeExact(endless);
+    return value;
+  }
+
+  @Benchmark
+  @OperationsPerInvocation(Tree.SIZE)
+  public void tree() throws Throwable {
+    Object walk = (Object) NEW.invokeExact(SCOPE, (Runnable) () -> {
+      Tree.walk(Tree.PERFECT, v -> {
+        value = v;
+        suspend();
+      });
+    });
+    long sum = 0;
+    for (int i = 0; i < Tree.SIZE; i++) {
+      RUN.invokeExact(walk);
+      sum += value;
+    }
+    Tree.check(sum);
+  }
+
+  @Benchmark
+  public int createRunEnd() throws Throwable {
+    Object once = (Object) NEW.invokeExact(SCOPE, (Runnable) () -> value++);
+    RUN.invokeExact(once);
+    return value;
+  }
+
+  /** A round trip from so many calls deep. */
+  @State(Scope.Thread)
+  public static class Deep {
+    @Param({"0", "10", "100", "1000", "5000"})
+    int depth;
+
+    int value;
+    Object endless;
+
+    @Setup
+    public void begin() throws Throwable {
+      endless = (Object) NEW.invokeExact(SCOPE, (Runnable) () -> descend(depth));
+    }
+
+    private void descend(int levels) {
+      if (levels > 0) descend(levels - 1);
+      else
+        while (true) {
+          value++;
+          suspend();
+        }
+    }
+  }
+
+  @Benchmark
+  public int roundTripAtDepth(Deep deep) throws Throwable {
+    RUN.invokeExact(deep.endless);
+    return deep.value;
+  }
+}

@@ -1,0 +1,155 @@
+package greenlet;
+
+import static greenlet.Refusal.assertRefused;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.InputStream;
+import java.lang.invoke.MethodHandles;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.ReentrantLock;
+import org.junit.jupiter.api.DisplayName;
+
+/** The table of differences between the engines in doc/semantics.md, cell by cell: each test holds both of its row. */
+class EngineDifferencesTest {
+  private static final boolean IN_THREAD = Greenlet.engine().equals("continuation");
+
+  @RootTest
+  @DisplayName("Thread.currentThread(): the thread itself; the greenlet's own")
+  void currentThread() {
+    Thread caller = Thread.currentThread();
+    Object inGreenlet = Greenlet.of(args -> Thread.currentThread()).switchTo();
+    Iterator<Thread> inIterator = Generator.<Thread>of(out -> out.yield(Thread.currentThread())).iterator();
+    if (IN_THREAD) {
+      assertSame(caller, inGreenlet);
+      assertSame(caller, inIterator.next());
+    } else {
+      assertNotSame(caller, inGreenlet);
+      assertNotSame(caller, inIterator.next());
+    }
+  }
+
+  @RootTest
+  @DisplayName("ThreadLocal: shared by the greenlets of a thread; each its own")
+  void threadLocal() {
+    ThreadLocal<String> local = new ThreadLocal<>();
+    local.set("caller's");
+    Object seen = Greenlet.of(args -> {
+      Object before = local.get();
+      local.set("greenlet's");
+      return before;
+    }).switchTo();
+    if (IN_THREAD) assertEquals(List.of("caller's", "greenlet's"), List.of(seen, local.get()));
+    else assertEquals(Arrays.asList(null, "caller's"), Arrays.asList(seen, local.get()));
+  }
+
+  @RootTest
+  @DisplayName("L2 a ReentrantLock that a suspended greenlet holds: lets others of the thread in; keeps them out")
+  void reentrantLock() {
+    ReentrantLock lock = new ReentrantLock();
+    Greenlet root = Greenlet.current();
+    Greenlet holder = Greenlet.of(args -> {
+      lock.lock();
+      root.switchTo();
+      lock.unlock();
+      return null;
+    });
+    holder.switchTo();
+    assertEquals(IN_THREAD, lock.tryLock());
+    if (IN_THREAD) lock.unlock();
+    holder.switchTo();
+    assertTrue(lock.tryLock());
+  }
+
+  /** Loaded anew for each use; what it calls has the native frame of the class initialiser below. */
+  static final class Initialised {
+    static {
+      inInitialiser.run();
+    }
+  }
+
+  static volatile Runnable inInitialiser;
+
+  private static void initialiseClass(Runnable initialiser) throws Exception {
+    inInitialiser = initialiser;
+    try (InputStream in = EngineDifferencesTest.class.getResourceAsStream("EngineDifferencesTest$Initialised.class")) {
+      MethodHandles.lookup().defineHiddenClass(in.readAllBytes(), true);
+    }
+  }
+
+  @RootTest
+  @DisplayName("L3 a switch with a native frame below: refused, and all is usable afterwards; works")
+  void nativeFrame() {
+    Greenlet root = Greenlet.current();
+    List<Object> trace = new ArrayList<>();
+    Greenlet g = Greenlet.of(args -> {
+      initialiseClass(() -> {
+        if (IN_THREAD) assertRefused(IllegalStateException.class, root::switchTo, Greenlet.current(), "native frame", "virtual-thread");
+        else trace.add(root.switchTo("from below"));
+      });
+      trace.add(root.switchTo("from outside"));
+      return "end";
+    }, root, "initialising");
+    trace.add(g.switchTo());
+    if (!IN_THREAD) trace.add(g.switchTo("back"));
+    trace.add(g.switchTo("again"));
+    assertEquals(
+        IN_THREAD
+            ? List.of("from outside", "again", "end")
+            : List.of("from below", "back", "from outside", "again", "end"),
+        trace);
+    assertTrue(g.isDead());
+  }
+
+  @RootTest
+  @DisplayName("L3 a yield with a native frame below: refused in an iterator, and the traversal goes on; works")
+  void nativeFrameInIterator() {
+    List<Object> trace = new ArrayList<>();
+    Generator<String> g = Generator.of(out -> {
+      initialiseClass(() -> {
+        if (IN_THREAD) assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "native frame");
+        else out.yield("from below");
+      });
+      out.yield("from outside");
+    });
+    g.iterator().forEachRemaining(trace::add);
+    assertEquals(IN_THREAD ? List.of("from outside") : List.of("from below", "from outside"), trace);
+  }
+
+  @RootTest
+  @DisplayName("a blocking call in a greenlet: nobody else of the thread runs, on both")
+  void blockingCall() throws Exception {
+    CountDownLatch blocked = new CountDownLatch(1);
+    List<Object> trace = new ArrayList<>();
+    Thread other = Thread.ofPlatform().daemon().start(blocked::countDown);
+    Greenlet.of(args -> {
+      blocked.await();
+      trace.add("greenlet");
+      return null;
+    }).switchTo();
+    trace.add("root");
+    other.join();
+    assertEquals(List.of("greenlet", "root"), trace);
+  }
+
+  @RootTest
+  @DisplayName("ScopedValue at the start of a body: the starter's; unbound")
+  void scopedValue() throws Throwable {
+    assumeTrue(Scoped.available(), "a JDK with scoped values");
+    Scoped value = new Scoped();
+    Object[] seen = new Object[2];
+    value.where("starter's", () -> {
+      seen[0] = Greenlet.of(args -> value.get()).switchTo();
+      seen[1] = Generator.of(out -> out.yield(value.get())).iterator().next();
+    });
+    Object expected = IN_THREAD ? "starter's" : "unbound";
+    assertEquals(List.of(expected, expected), List.of(seen));
+  }
+}
