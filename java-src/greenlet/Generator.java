@@ -140,8 +140,9 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    */
   @SuppressWarnings("unchecked")
   public static @Nullable Object yield(@Nullable Object value) {
-    Traversal<?> innermost = Strand.current().traversal;
-    if (innermost != null) return ((Traversal<@Nullable Object>) innermost).yield(value);
+    Strand here = Strand.current();
+    Traversal<?> innermost = here.traversal;
+    if (innermost != null) return ((Traversal<@Nullable Object>) innermost).deliver(here, value);
     return parent().switchTo(value);
   }
 

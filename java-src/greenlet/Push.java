@@ -34,8 +34,9 @@ final class Push<T extends @Nullable Object> extends Traversal<T> {
     if (exit != null) throw exit;
     Traversal<?> innermost = here.traversal;
     Object bindings = Bindings.current();
+    boolean othersBindings = bindings != consumersBindings;
     here.traversal = outer; // what the consumer yields goes further out
-    Bindings.restore(consumersBindings);
+    if (othersBindings) Bindings.restore(consumersBindings);
     boolean more = false;
     try {
       more = consumer.test(value);
@@ -43,7 +44,7 @@ final class Push<T extends @Nullable Object> extends Traversal<T> {
       failure = t;
     } finally {
       here.traversal = innermost;
-      Bindings.restore(bindings);
+      if (othersBindings) Bindings.restore(bindings);
     }
     if (!more) throw exit = new GreenletExit();
     return null;
