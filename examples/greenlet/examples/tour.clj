@@ -2,7 +2,7 @@
   "What greenlets are good for, in five short programs that print what they do; `bin/tour` runs it."
   (:require [clojure.repl :as repl]
             [clojure.string :as str]
-            [greenlet.core :as g :refer [current generator glet parent switch! throw! yield!]])
+            [greenlet.core :as g :refer [current dead? generator glet parent switch! throw! yield!]])
   (:import (java.io IOException)
            (java.nio.file DirectoryIteratorException DirectoryStream Files InvalidPathException LinkOption Path)))
 
@@ -14,7 +14,7 @@
   (run! println lines))
 
 (defn- title [text]
-  (tell "" text (str/join (repeat (count text) "-")) ""))
+  (tell text (str/join (repeat (count text) "-")) ""))
 
 (defn- indent [text]
   (str/replace text #"(?m)^(?=.)" "    "))
@@ -82,8 +82,8 @@
 
 (defn- tour-walk [^Path dir]
   (title "1. A directory walk, as a lazy sequence")
-  (tell "walk is plain recursion; entries lists one directory. Each file is yielded from whatever depth"
-        "the recursion has reached, and generator makes a sequence of that:" "")
+  (tell "walk is plain recursion. Each file is yielded from whatever depth the recursion has reached, and"
+        "generator makes a sequence of that. (entries lists one directory; events is what happened.)" "")
   (source `walk)
   (source `sources)
   (tell (str "The first three Clojure and Java files below " dir " (hidden ones left out), and what happened:") "")
@@ -107,7 +107,8 @@
     (when-not unfinished
       (tell "Fewer than three files match, so the walk had to look everywhere."))
     (when (pos? (happened :unreadable))
-      (tell (str (plural (happened :unreadable) "directory" "directories") " could not be read and counted as empty.")))))
+      (tell (str (plural (happened :unreadable) "directory" "directories") " could not be read and counted as empty.")))
+    (tell "")))
 
 ;; 2. Fringes
 
@@ -136,7 +137,8 @@
   (let [[same seen] (leaves-seen shallow deep)
         [same-other seen-other] (leaves-seen shallow other)]
     (tell (format "    shallow = deep?   %-5s  leaves looked at: %d of 2000" same seen)
-          (format "    shallow = other?  %-5s  leaves looked at: %d of 2000" same-other seen-other))))
+          (format "    shallow = other?  %-5s  leaves looked at: %d of 2000" same-other seen-other)
+          "")))
 
 ;; 3. A dialogue
 
@@ -181,7 +183,7 @@
     (tell "    (switch! d key)" "")
     (switch! d)
     (window "tea\nquit\nn\nquit\ny\n" #(switch! d %))
-    (tell "" (str "The dialogue has returned, and its greenlet is dead: " (g/dead? d)))))
+    (tell "" (str "The dialogue has returned, and its greenlet is dead: " (dead? d)) "")))
 
 ;; 4. An exception
 
@@ -194,10 +196,9 @@
         "pending switch!, as if it had been a call." "")
   (source `average)
   (let [g (glet [numbers] (average numbers))]
-    (tell (indent "(def g (glet [numbers] (average numbers)))")
-          (indent "(try (switch! g []) (catch ArithmeticException e (ex-message e)))"))
-    (tell (indent (str ";=> " (pr-str (try (switch! g []) (catch ArithmeticException e (ex-message e)))))) "")
-    (show (g/dead? g))))
+    (tell (indent "(def g (glet [numbers] (average numbers)))"))
+    (show (try (switch! g []) (catch ArithmeticException e (ex-message e))))
+    (show (dead? g))))
 
 ;; 5. An end
 
@@ -216,7 +217,7 @@
     (tell (indent "(def g (glet [] (guarded)))"))
     (show (switch! g))
     (show (class (throw! g)))
-    (show (g/dead? g))))
+    (show (dead? g))))
 
 ;; The engine
 
@@ -276,7 +277,7 @@
 (defn -main [& args]
   (try
     (let [dir (argument args)]
-      (tell (str "A tour of greenlet-clj on the engine " (engine)))
+      (tell (str "A tour of greenlet-clj on the engine " (engine)) "")
       (tour-walk dir)
       (tour-fringes)
       (tour-dialogue)
