@@ -3,19 +3,22 @@
   :license {:name "EPL-2.0" :url "https://www.eclipse.org/legal/epl-2.0/"}
   :dependencies []
   :source-paths ["src"]
-  :resource-paths []
+  :resource-paths ["resources"]
   :java-source-paths ["java-src/greenlet"] ; not module-info.java: this JAR is for the class path
   :test-paths ["test/clojure"]
   :target-path "target/lein"
+  :pom-location "target/lein/" ; pom.xml beside this file is the core's
   :javac-options ["--release" "21" "-Xlint:all"]
   :jar-exclusions [#"\.java$" #"module-info"]
   :global-vars {*warn-on-reflection* true}
   :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
                                        [org.jspecify/jspecify "1.0.1"]]}
-             :dev {:dependencies [[org.clojure/test.check "1.1.3"]]}
+             :dev {:dependencies [[org.clojure/test.check "1.1.3"]]
+                   :source-paths ["examples"]}
              :virtual-thread {:jvm-opts ["-Dgreenlet.engine=virtual-thread"]}
              :continuation {:jvm-opts ["-Dgreenlet.engine=continuation"
                                        "--add-exports" "java.base/jdk.internal.vm=ALL-UNNAMED"]}
+             :tools-deps {:dependencies [[org.clojure/tools.deps "0.24.1523"]]}
              :1.11 {:dependencies [[org.clojure/clojure "1.11.4"]]}
              :1.12 {:dependencies [[org.clojure/clojure "1.12.6"]]}
              :1.13 {:dependencies [[org.clojure/clojure "1.13.0-alpha6"]]}})

@@ -1,0 +1,4 @@
+/** Programs that use greenlets from Java, on the module path. */
+module examples {
+  requires greenlet;
+}
