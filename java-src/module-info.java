@@ -1,6 +1,6 @@
 /** Greenlets for the JVM. The whole API is in the package {@link greenlet}. */
 module greenlet {
-  requires static transitive org.jspecify;
+  requires static org.jspecify;
 
   exports greenlet;
 }
