@@ -27,9 +27,9 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p><b>Ways to traverse.</b> {@link #forEach} and {@link #forEachWhile} run the body on the caller's own stack, where
- * a yield is a call of the consumer: by far the fastest. {@link #iterator} and {@link #stream} run it on a stack of its
- * own, as far as the next element; an iterator belongs to the thread that first pulls from it, a stream may be continued
- * by another thread.
+ * a yield is a call of the consumer: by far the fastest. {@link #cursor}, {@link #iterator} and {@link #stream} run it on a
+ * stack of its own, as far as the next element; a cursor or iterator belongs to the thread that first pulls from it, a stream
+ * may be continued by another thread.
  *
  * <p>The body runs as part of whoever traverses it: {@link Greenlet#current()} is the traversing greenlet, and a switch
  * inside the body suspends that one. An exception in the body comes out of the call that ran into it, as it is, checked
@@ -56,6 +56,23 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
      * @throws Throwable anything: it comes out of the call that traverses
      */
     void run(Yielder<T> out) throws Throwable;
+  }
+
+  /**
+   * The body of a generator, that has a result.
+   *
+   * @param <T> the type of the elements
+   */
+  @FunctionalInterface
+  public interface Returning<T extends @Nullable Object> {
+    /**
+     * Runs once for each traversal.
+     *
+     * @param out where to yield to
+     * @return what {@link Cursor#result} returns
+     * @throws Throwable anything: it comes out of the call that traverses
+     */
+    @Nullable Object run(Yielder<T> out) throws Throwable;
   }
 
   /**
@@ -96,13 +113,13 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
 
   private static final AtomicLong COUNT = new AtomicLong();
 
-  private final Body<T> body;
+  private final Returning<T> body;
 
   /** Those in force where it was made. */
   final @Nullable Object bindings = Bindings.current();
   private final long number = COUNT.incrementAndGet();
 
-  private Generator(Body<T> body) {
+  private Generator(Returning<T> body) {
     this.body = body;
   }
 
@@ -115,15 +132,30 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    */
   public static <T extends @Nullable Object> Generator<T> of(Body<T> body) {
     if (body == null) throw new IllegalArgumentException("a generator needs a body that yields: got null");
+    return new Generator<>(out -> {
+      body.run(out);
+      return null;
+    });
+  }
+
+  /**
+   * A new generator whose body has a result, for a cursor to return.
+   *
+   * @param body yields the elements; run afresh for each traversal
+   * @param <T> the type of the elements
+   * @return the generator
+   */
+  public static <T extends @Nullable Object> Generator<T> returning(Returning<T> body) {
+    if (body == null) throw new IllegalArgumentException("a generator needs a body that yields: got null");
     return new Generator<>(body);
   }
 
   /** Runs the body once, with the bindings that it was made in. */
-  void run(Yielder<T> out) throws Throwable {
+  @Nullable Object run(Yielder<T> out) throws Throwable {
     Object callers = Bindings.current();
     Bindings.restore(bindings);
     try {
-      body.run(out);
+      return body.run(out);
     } finally {
       Bindings.restore(callers);
     }
@@ -144,6 +176,23 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
     Traversal<?> innermost = here.traversal;
     if (innermost != null) return ((Traversal<@Nullable Object>) innermost).deliver(here, value);
     return parent().switchTo(value);
+  }
+
+  /**
+   * The handle of the innermost traversal whose body is running in the current greenlet: for code further in to yield to,
+   * whichever other generators it traverses.
+   *
+   * @param <T> the type of the elements, which the caller has to know
+   * @return the handle
+   * @throws IllegalStateException outside of any generator's body
+   */
+  @SuppressWarnings("unchecked")
+  public static <T extends @Nullable Object> Yielder<T> yielder() {
+    Strand here = Strand.current();
+    if (here.traversal == null) {
+      throw new IllegalStateException("no generator's body is running in " + here.tree().current());
+    }
+    return (Yielder<T>) here.traversal;
   }
 
   /**
@@ -197,11 +246,30 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
   /**
    * Begins a traversal that pulls, one element at a time.
    *
-   * @return an iterator for the thread that first uses it; others get a {@link WrongThreadException}
+   * @return an iterator for the thread that first uses it, and a {@link Cursor}
    */
   @Override
   public Iterator<T> iterator() {
-    return new Pull<>(this, true);
+    return cursor();
+  }
+
+  /**
+   * Begins a traversal that pulls, one element at a time.
+   *
+   * @return a cursor for the thread that first uses it; others get a {@link WrongThreadException}
+   */
+  public Cursor<T> cursor() {
+    return new Cursor<>(this, true);
+  }
+
+  /**
+   * Begins a traversal that pulls, one element at a time, and that any thread may continue. Its body has a virtual thread
+   * of its own, whatever the engine.
+   *
+   * @return a cursor for whichever threads, one at a time
+   */
+  public Cursor<T> sharedCursor() {
+    return new Cursor<>(this, false);
   }
 
   /**
@@ -232,7 +300,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
 
   private static final class Elements<T extends @Nullable Object> implements Spliterator<T> {
     private final Generator<T> generator;
-    private @Nullable Pull<T> pull;
+    private @Nullable Cursor<T> cursor;
 
     Elements(Generator<T> generator) {
       this.generator = generator;
@@ -240,20 +308,20 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
 
     @Override
     public boolean tryAdvance(Consumer<? super T> action) {
-      if (pull == null) pull = new Pull<>(generator, false);
-      if (!pull.hasNext()) return false;
-      action.accept(pull.next());
+      if (cursor == null) cursor = generator.sharedCursor();
+      if (!cursor.hasNext()) return false;
+      action.accept(cursor.next());
       return true;
     }
 
     @Override
     public void forEachRemaining(Consumer<? super T> action) {
-      if (pull == null) generator.forEach(action);
-      else pull.forEachRemaining(action);
+      if (cursor == null) generator.forEach(action);
+      else cursor.forEachRemaining(action);
     }
 
     void close() {
-      if (pull != null) pull.close();
+      if (cursor != null) cursor.close();
     }
 
     @Override

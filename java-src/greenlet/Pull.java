@@ -1,23 +1,28 @@
 package greenlet;
 
-import java.util.Iterator;
-import java.util.NoSuchElementException;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A traversal on a stack of its own: the body runs when a value is pulled, up to its next yield. A confined one belongs
  * to the thread that first pulls it. Any thread may pull another, one at a time.
  */
-final class Pull<T extends @Nullable Object> extends Traversal<T> implements Iterator<T>, AutoCloseable {
+final class Pull<T extends @Nullable Object> extends Traversal<T> {
   final boolean confined;
   private final Engine.BodyStack stack;
   private @Nullable Strand owner;
   private boolean started;
   private @Nullable Greenlet puller;
   private boolean over;
+  private boolean closed;
 
+  /** Whether a value has been yielded that nobody has taken yet. */
   private boolean ready;
   private @Nullable T value;
+
+  // What the pending yield returns, or throws.
+  private @Nullable Object sent;
+  private @Nullable Throwable thrown;
+
   private @Nullable Throwable failure;
 
   Pull(Generator<T> generator, boolean confined) {
@@ -32,34 +37,67 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> implements Ite
     over = true;
   }
 
-  @Override
-  public boolean hasNext() {
+  /** Runs the body as far as its next yield, unless it has yielded already. False at its end. */
+  boolean advance() {
     Strand here = Strand.current();
     require(here, "pulled from");
     if (!ready && !over) resume(here);
     return ready;
   }
 
-  @Override
-  public T next() {
-    if (!hasNext()) throw new NoSuchElementException("the " + this + " is over");
-    T next = value;
+  /** The value that {@link #advance} found. */
+  @Nullable T take() {
+    T taken = value;
     value = null;
     ready = false;
-    return next;
+    return taken;
+  }
+
+  @Nullable T peek() {
+    return value;
+  }
+
+  /** Has the pending yield return a value or throw an exception, and runs the body as far as its next yield. */
+  boolean answer(@Nullable Object value, @Nullable Throwable exception) {
+    Strand here = Strand.current();
+    require(here, exception == null ? "sent to" : "thrown into");
+    if (over) throw new IllegalStateException("nothing can be sent to the " + this + ": its body has ended");
+    if (ready) throw new IllegalStateException("the " + this + " has yielded a value that nobody has taken; take it with next first");
+    if (!started && exception == null) {
+      throw new IllegalStateException("nothing can be sent to the " + this + " yet: its body has not come to a yield; call next first");
+    }
+    if (!started) { // as for a greenlet that has not been started
+      over = true;
+      throw Greenlet.<RuntimeException>unchecked(exception);
+    }
+    sent = value;
+    thrown = exception;
+    resume(here);
+    return ready;
   }
 
   /** Unwinds the body, if it is suspended. */
-  @Override
-  public void close() {
+  void close() {
+    if (closed) return;
     Strand here = Strand.current();
     require(here, "closed");
-    value = null;
-    ready = false;
-    if (over) return;
-    exit = new GreenletExit();
-    if (started) resume(here);
+    take();
+    if (!over) {
+      exit = new GreenletExit();
+      if (started) resume(here);
+    }
     over = true;
+    closed = true;
+  }
+
+  boolean isOver() {
+    return over;
+  }
+
+  @Nullable Object result() {
+    require(Strand.current(), "asked for its result");
+    if (!over) throw new IllegalStateException("the " + this + " has no result yet: its body has not ended");
+    return result;
   }
 
   private void require(Strand here, String verb) {
@@ -67,7 +105,11 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> implements Ite
       throw new IllegalStateException("the " + this + " cannot be " + verb + " by " + here.tree().current() + ": " + puller
           + " is pulling from it, and its body is running or has switched away; let it come to its next yield first");
     }
-    if (!confined) return;
+    if (confined) requireOwner(here, verb);
+    if (closed) throw new IllegalStateException("the " + this + " cannot be " + verb + ": it has been closed; begin another traversal");
+  }
+
+  private void requireOwner(Strand here, String verb) {
     Strand home = here.home();
     if (owner == null) owner = home;
     if (owner != home) {
@@ -85,9 +127,9 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> implements Ite
     } finally {
       puller = null;
     }
-    Throwable thrown = failure;
+    Throwable uncaught = failure;
     failure = null;
-    if (thrown != null) throw Greenlet.<RuntimeException>unchecked(thrown);
+    if (uncaught != null) throw Greenlet.<RuntimeException>unchecked(uncaught);
   }
 
   @Override
@@ -98,11 +140,15 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> implements Ite
     try {
       stack.suspend();
     } catch (Throwable t) { // refused
-      value = null;
-      ready = false;
+      take();
       throw t;
     }
     if (exit != null) throw exit;
-    return null;
+    Object answer = sent;
+    Throwable exception = thrown;
+    sent = null;
+    thrown = null;
+    if (exception != null) throw Greenlet.<RuntimeException>unchecked(exception);
+    return answer;
   }
 }

@@ -13,6 +13,9 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
   /** Set when the traversal ends early: what is raised at the pending yield, and at every later one. */
   @Nullable GreenletExit exit;
 
+  /** What the body returned, where it has ended as it should. */
+  @Nullable Object result;
+
   private final Generator<T> generator;
 
   Traversal(Generator<T> generator) {
@@ -24,7 +27,7 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
     outer = here.traversal;
     here.traversal = this;
     try {
-      generator.run(this);
+      result = generator.run(this);
       return null;
     } catch (Throwable t) {
       return t == exit ? null : t;

@@ -10,7 +10,8 @@
       (seq (generator (walk tree)))       ; lazy, one step of the walk for each element
 
   Make          `glet` `greenlet`; `generator` `generator*`
-  Transfer      `switch!` `throw!` `yield!` `yield-all!`; `(.close g)` or `with-open` unwinds a greenlet
+  Transfer      `switch!` `throw!`; `yield!` `yield-all!` `yield-to!`; `with-open` unwinds a greenlet or a cursor
+  Traverse      `reduce`, `seq` …; `gen-seq`; `cursor` `next!` `peek!` `send!` `throw!` `result`; `zip` `merge-sorted`
   Ask           `current` `parent` `active?` `dead?` `greenlet?` `stack` `engine`
   Arrange       `set-parent!` `set-listener!`
 
@@ -18,7 +19,7 @@
   that ended it, goes to its parent. Greenlets of one thread are out of reach for other threads. What
   nobody refers to any more is garbage, and nothing in it runs then."
   (:require [greenlet.generator :as generator])
-  (:import (greenlet Body Greenlet GreenletExit SwitchListener SwitchListener$Event)
+  (:import (greenlet Body Cursor Generator$Yielder Greenlet GreenletExit SwitchListener SwitchListener$Event)
            (java.io Writer)))
 
 (set! *warn-on-reflection* true)
@@ -115,13 +116,16 @@
 
       (let [g (glet [] (try (switch! (parent (current)) :ready) (finally (println \"unwound\"))))]
         (switch! g)
-        (instance? greenlet.GreenletExit (throw! g)))   ; prints unwound ;=> true"
-  ([g] (received (.throwInto (the-greenlet g "the target of throw!"))))
+        (instance? greenlet.GreenletExit (throw! g)))   ; prints unwound ;=> true
+
+  A cursor can be the target as well: its pending `yield!` throws, and the next element is returned, as `next!` would."
+  ([g] (throw! g (GreenletExit.)))
   ([g exception]
-   (let [g (the-greenlet g "the target of throw!")]
-     (when-not (instance? Throwable exception)
-       (throw (IllegalArgumentException. (str "throw! takes a Throwable; got " (pr-str exception)))))
-     (received (.throwInto g ^Throwable exception)))))
+   (when-not (instance? Throwable exception)
+     (throw (IllegalArgumentException. (str "throw! takes a Throwable; got " (pr-str exception)))))
+   (if (instance? Cursor g)
+     (when (.throwInto ^Cursor g exception) (.next ^Cursor g))
+     (received (.throwInto (the-greenlet g "the target of throw!") ^Throwable exception)))))
 
 (defn yield!
   "Gives `v` to the innermost generator whose body is running in this greenlet, from any depth of calls, and suspends
@@ -145,20 +149,37 @@
 
 ;; Generators
 
+(def ^:private generator-options #{:chunk :confined})
+
+(defn- checked-options [options]
+  (let [{:keys [chunk confined]} options]
+    (when-let [unknown (seq (remove generator-options (keys options)))]
+      (throw (IllegalArgumentException. (str "unknown options " (vec unknown) "; a generator takes :chunk and :confined"))))
+    (when-not (or (nil? chunk) (pos-int? chunk))
+      (throw (IllegalArgumentException. (str "the :chunk of a generator must be a positive integer; got " (pr-str chunk)))))
+    (when-not (contains? #{nil false true} confined)
+      (throw (IllegalArgumentException. (str ":confined is true or false; got " (pr-str confined)))))
+    options))
+
 (defn generator*
-  "The function behind `generator`: a generator whose body is a call of `f`.
+  "The function behind `generator`: a generator whose body is a call of `f`, without arguments. Options, for its seqs:
+
+    :chunk     n: the body runs ahead up to n elements, and the seq is chunked, as that of `range` is.
+    :confined  true: a seq for the one thread that first realises some of it; others get a WrongThreadException. It runs
+               in that thread, where the engine does, and costs less than a seq that threads share.
 
       (vec (generator* #(run! yield! \"ab\")))   ;=> [\\a \\b]"
-  [f]
-  (when-not (ifn? f)
-    (throw (IllegalArgumentException. (str "a generator needs a function for its body; got " (pr-str f)))))
-  (generator/generator f))
+  ([f] (generator* f nil))
+  ([f options]
+   (when-not (ifn? f)
+     (throw (IllegalArgumentException. (str "a generator needs a function for its body; got " (pr-str f)))))
+   (generator/generator f (checked-options options))))
 
 (defmacro generator
   "A sequence written as a body that calls `yield!` from any depth. A recipe: each traversal runs the body afresh.
   `reduce` and all that is built on it (`into`, `transduce`, `run!`, `mapv` …) run the body on their own stack, which is
   fastest. `seq` and all that takes a seq run it on a stack of its own, as far as elements are asked for: lazy, not
-  chunked, each element computed once, to be shared between threads like any seq. `.iterator` is for one thread.
+  chunked, each element computed once, to be shared between threads like any seq. `cursor` pulls by hand, two ways.
 
       (defn fringe [t] (if (coll? t) (run! fringe t) (yield! t)))
       (take 2 (generator (fringe [[1 [2]] 3])))   ;=> (1 2)
@@ -166,9 +187,128 @@
   The body sees the dynamic bindings in force here, and what it binds is seen by it alone. It runs as part of whoever
   traverses it: `current` is that greenlet, and a `switch!` in the body suspends it. An exception in the body comes
   out of the traversal, which is then over. Ending early with `reduced` raises GreenletExit at the pending `yield!`, so
-  that `finally` runs; in a seq that is only forgotten nothing runs."
+  that `finally` runs; in a seq that is only forgotten nothing runs.
+
+  The body can begin with options: `:as name` names the traversal, for `yield-to!` from within other generators, and
+  `:chunk n` and `:confined true` are those of `generator*`.
+
+      (chunked-seq? (seq (generator :chunk 8 (run! yield! (range 20)))))   ;=> true"
+  {:arglists '([options* body*])}
   [& body]
-  `(generator* (fn* [] ~@body)))
+  (let [[options body] (loop [options {}, body body]
+                         (if (keyword? (first body))
+                           (recur (assoc options (first body) (second body)) (nnext body))
+                           [options body]))
+        name (:as options)
+        options (dissoc options :as)]
+    (when-not (or (nil? name) (simple-symbol? name))
+      (throw (IllegalArgumentException. (str ":as takes a symbol; got " (pr-str name)))))
+    `(generator* (fn* [] ~@(if name [`(let [~name (greenlet.Generator/yielder)] ~@body)] body))
+                 ~@(when (seq options) [options]))))
+
+(defn yield-to!
+  "Gives `v` to the traversal that `generator` has named with `:as`, also from within the body of another generator that
+  runs in its body, and suspends both until the next element is asked for. Returns what the consumer sends back.
+
+      (vec (generator :as outer
+             (doseq [x (generator (yield-to! outer :before) (yield! 1))]
+               (yield! x))))   ;=> [:before 1]
+
+  Throws IllegalStateException if the body of that traversal is not running in this greenlet."
+  [outer v]
+  (when-not (instance? Generator$Yielder outer)
+    (throw (IllegalArgumentException. (str "yield-to! takes what (generator :as name …) has named; got " (pr-str outer)))))
+  (received (.yield ^Generator$Yielder outer v)))
+
+(defn- ^greenlet.Generator the-generator [g what]
+  (or (generator/recipe g)
+      (throw (IllegalArgumentException. (str what " must be a generator; got " (if (nil? g) "nil" (class g)))))))
+
+(defn gen-seq
+  "A new seq of `g`, as `seq` would make it, with the options of `generator*`; nil if it is empty.
+
+      (gen-seq (generator (run! yield! [1 2])) {:confined true})   ;=> (1 2)"
+  [g options]
+  (generator/seq-of (the-generator g "the argument of gen-seq") (checked-options options)))
+
+;; Cursors
+
+(defn cursor
+  "Begins a traversal of `g` that is pulled by hand with `next!` and `peek!`, and leads both ways: `send!` and `throw!`
+  decide what the body's pending `yield!` returns or throws. For the thread that first pulls from it. `with-open` or
+  `.close` unwinds the body, so that `finally` runs; a cursor that is only forgotten runs nothing. A java.util.Iterator.
+
+      (with-open [c (cursor (generator (loop [sum 0] (recur (+ sum (yield! sum))))))]
+        [(next! c) (send! c 3) (send! c 4)])   ;=> [0 3 7]
+
+  Wrong calls get an IllegalStateException, from another thread a WrongThreadException, and change nothing: any while the
+  body is running, also from within it; any after `.close`, but for `.close`."
+  ^Cursor [g]
+  (.cursor (the-generator g "the argument of cursor")))
+
+(defn- ^Cursor the-cursor [c what]
+  (if (instance? Cursor c)
+    c
+    (throw (IllegalArgumentException. (str what " must be a cursor, as `cursor` makes them; got " (if (nil? c) "nil" (class c)))))))
+
+(defn next!
+  "Takes the next element of the cursor; `not-found`, or nil, if the body has ended. What the body throws comes out.
+
+      (let [c (cursor (generator (yield! 1)))] [(next! c :end) (next! c :end)])   ;=> [1 :end]"
+  ([c] (next! c nil))
+  ([c not-found]
+   (let [c (the-cursor c "the argument of next!")]
+     (if (.hasNext c) (.next c) not-found))))
+
+(defn peek!
+  "The next element of the cursor, which stays the next one; `not-found`, or nil, if the body has ended.
+
+      (let [c (cursor (generator (yield! 1)))] [(peek! c) (next! c) (peek! c :end)])   ;=> [1 1 :end]"
+  ([c] (peek! c nil))
+  ([c not-found]
+   (let [c (the-cursor c "the argument of peek!")]
+     (if (.hasNext c) (.peek c) not-found))))
+
+(defn send!
+  "Has the pending `yield!` of the cursor's body return `v`, and takes the next element; `not-found`, or nil, if the body
+  ends instead.
+
+      (let [c (cursor (generator (yield! (yield! :first))))] [(next! c) (send! c :second) (send! c nil :end)])
+      ;=> [:first :second :end]
+
+  Throws IllegalStateException if no `yield!` is pending: before the first `next!` and after the end; or after a `peek!`
+  whose element has not been taken."
+  ([c v] (send! c v nil))
+  ([c v not-found]
+   (let [c (the-cursor c "the target of send!")]
+     (if (.send c v) (.next c) not-found))))
+
+(defn result
+  "What the body of the cursor returned; nil if an exception ended it. Throws IllegalStateException before its end.
+
+      (let [c (cursor (generator (yield! 1) :done))] (next! c) (next! c) (result c))   ;=> :done"
+  [c]
+  (.result (the-cursor c "the argument of result")))
+
+;; Composition: what needs two traversals at once
+
+(defn zip
+  "A generator of vectors of the elements of all `gens`, in lock-step, until the first of them ends. They may be anything
+  that `seq` takes. Generators among them are unwound when it ends.
+
+      (vec (zip (generator (run! yield! (range))) [:a :b]))   ;=> [[0 :a] [1 :b]]"
+  [& gens]
+  (generator/zip gens))
+
+(defn merge-sorted
+  "A generator of the elements of all `gens`, each of which is sorted, in their common order, by `compare` or `comparator`.
+  Equal ones come in the order of `gens`. They may be anything that `seq` takes. Generators among them are unwound when it
+  ends early.
+
+      (vec (merge-sorted compare [(generator (run! yield! [1 4 9])) [2 4]]))   ;=> [1 2 4 4 9]"
+  ([gens] (merge-sorted compare gens))
+  ([comparator gens]
+   (generator/merge-sorted comparator gens)))
 
 ;; Asking
 

@@ -2,9 +2,9 @@
   "Generators as Clojure sequences; `greenlet.core` is the way in."
   (:require [clojure.core.protocols :refer [CollReduce]])
   (:import (clojure.lang Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential)
-           (greenlet Generator$Body Greenlet GreenletExit)
+           (greenlet Cursor Generator$Returning Greenlet GreenletExit)
            (java.io Writer)
-           (java.util ArrayList Collection Collections Iterator List Spliterators)
+           (java.util ArrayList Collection Collections Comparator List PriorityQueue)
            (java.util.concurrent.locks ReentrantLock)
            (java.util.function Consumer Predicate)))
 
@@ -34,7 +34,7 @@
 ;; Pull: a seq. A walk is one run of the body; a cell is one of its elements, or the end. Cells are realised in their
 ;; order, each once, by whichever thread asks first; the lock of the walk sees to that.
 
-(deftype Walk [^Iterator elements ^ReentrantLock lock ^:volatile-mutable puller]
+(deftype Walk [^Cursor cursor ^ReentrantLock lock ^:volatile-mutable puller]
   IDeref
   (deref [_] puller)
   Consumer
@@ -76,15 +76,16 @@
   (fill [_ w] ; in the lock
     (when walk
       (try
-        (let [^Iterator elements (.-elements ^Walk w)]
-          (when (.hasNext elements)
-            (set! value (.next elements))
+        (let [^Cursor cursor (.-cursor ^Walk w)]
+          (when (.hasNext cursor)
+            (set! value (.next cursor))
             (set! more (Cell. w nil nil)))
           (set! walk nil))
         (catch Throwable t
-          (set! value t)
-          (set! more ::failed)
-          (set! walk nil)
+          (when (.isOver ^Cursor (.-cursor ^Walk w)) ; else the call was refused
+            (set! value t)
+            (set! more ::failed)
+            (set! walk nil))
           (throw t)))))
   (pull [this w]
     (enter w)
@@ -155,19 +156,34 @@
 
 ;; The recipe
 
-(deftype Generator [^greenlet.Generator recipe]
+(declare chunked-seq-of)
+
+(defn seq-of
+  "See `greenlet.core/gen-seq`."
+  [^greenlet.Generator g {:keys [chunk confined]}]
+  (if chunk
+    (chunked-seq-of g chunk confined)
+    (.seq (Cell. (Walk. (if confined (.cursor g) (.sharedCursor g)) (ReentrantLock.) nil) nil nil))))
+
+(deftype Generator [^greenlet.Generator recipe options]
   Seqable
-  (seq [_]
-    (.seq (Cell. (Walk. (Spliterators/iterator (.spliterator recipe)) (ReentrantLock.) nil) nil nil)))
+  (seq [_] (seq-of recipe options))
   IReduce
   (reduce [_ f init] (push recipe f init))
   (reduce [_ f] (push-from-first recipe f))
   Iterable
   (iterator [_] (.iterator recipe))
   (spliterator [_] (.spliterator recipe))
-  (forEach [_ consumer] (push recipe #(.accept consumer %2) nil) nil)
+  (forEach [_ consumer] (.forEach recipe consumer))
   Object
   (toString [_] (str recipe)))
+
+(defn recipe
+  "The core's generator behind one of Clojure's or Java's, or nil for anything else."
+  ^greenlet.Generator [g]
+  (cond
+    (instance? Generator g) (.-recipe ^Generator g)
+    (instance? greenlet.Generator g) g))
 
 (extend-protocol CollReduce
   greenlet.Generator
@@ -176,17 +192,92 @@
     ([g f init] (push g f init))))
 
 (defn generator
-  "A generator whose body is a call of `f`."
-  [f]
-  (Generator. (greenlet.Generator/of (reify Generator$Body (run [_ _] (f))))))
+  "A generator whose body is a call of `f`; `options` are those of its seqs."
+  [f options]
+  (Generator. (greenlet.Generator/returning (reify Generator$Returning (run [_ _] (f)))) options))
 
 (defn yield-all!
   "See `greenlet.core/yield-all!`."
   [coll]
-  (cond
-    (instance? Generator coll) (greenlet.Generator/yieldAll (.-recipe ^Generator coll))
-    (instance? greenlet.Generator coll) (greenlet.Generator/yieldAll coll)
-    :else (run! #(greenlet.Generator/yield %) coll)))
+  (if-let [g (recipe coll)]
+    (greenlet.Generator/yieldAll g)
+    (run! #(greenlet.Generator/yield %) coll)))
 
-(defmethod print-method Generator [g ^Writer w]
+;; Chunks: another generator runs the body on its own stack by reduce and yields a chunk at a time, so that most elements
+;; cost no switch. What an exception cuts off is yielded first.
+
+(defn- chunks-of [^greenlet.Generator g n]
+  (fn []
+    (let [buffer (volatile! (chunk-buffer n))
+          flush! (fn []
+                   (let [full @buffer]
+                     (vreset! buffer (chunk-buffer n))
+                     (when (pos? (count full))
+                       (greenlet.Generator/yield (chunk full)))))]
+      (try
+        (push g (fn [_ x]
+                  (chunk-append @buffer x)
+                  (when (= n (count @buffer)) (flush!)))
+              nil)
+        (catch Exception e
+          (flush!)
+          (throw e)))
+      (flush!))))
+
+(defn- concat-chunks [cells]
+  (lazy-seq
+   (when-let [s (seq cells)]
+     (chunk-cons (first s) (concat-chunks (rest s))))))
+
+(defn- chunked-seq-of [g n confined]
+  (seq (concat-chunks (generator (chunks-of g n) {:confined confined}))))
+
+;; Composition
+
+(defn- cursor-of ^Cursor [coll]
+  (.cursor (or (recipe coll)
+               (recipe (generator #(run! (fn [x] (greenlet.Generator/yield x)) coll) nil)))))
+
+(defn- with-cursors
+  "The value of `(f cursors)`, of all `colls`; whatever happens, all are closed."
+  [colls f & cursors]
+  (if (seq colls)
+    (with-open [c (cursor-of (last colls))]
+      (apply with-cursors (butlast colls) f c cursors))
+    (f (vec cursors))))
+
+(defn zip
+  "See `greenlet.core/zip`."
+  [colls]
+  (generator
+   (fn []
+     (with-cursors colls
+       (fn [cursors]
+         (while (and (seq cursors) (every? #(.hasNext ^Cursor %) cursors))
+           (greenlet.Generator/yield (mapv #(.next ^Cursor %) cursors))))))
+   nil))
+
+(defn merge-sorted
+  "See `greenlet.core/merge-sorted`."
+  [^Comparator order colls]
+  (generator
+   (fn []
+     (with-cursors colls
+       (fn [cursors]
+         (let [waiting (PriorityQueue. (inc (count cursors))
+                                       ^Comparator (fn [[^Cursor a i] [^Cursor b j]]
+                                                     (let [by-head (.compare order (.peek a) (.peek b))]
+                                                       (if (zero? by-head) (compare i j) by-head))))
+               wait! (fn [[^Cursor c :as entry]] (when (.hasNext c) (.add waiting entry)))]
+           (run! wait! (map vector cursors (range)))
+           (while (not (.isEmpty waiting))
+             (let [[^Cursor c :as least] (.poll waiting)]
+               (greenlet.Generator/yield (.next c))
+               (wait! least)))))))
+   nil))
+
+(defmethod print-method Generator [^Generator g ^Writer w]
   (.write w (str "#<" g ": each traversal runs it afresh, as (seq g) or (reduce f init g)>")))
+
+(defmethod print-method Cursor [^Cursor c ^Writer w]
+  (.write w (str "#<" c ": (next! c) takes the next element>")))

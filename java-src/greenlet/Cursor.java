@@ -1,0 +1,127 @@
+package greenlet;
+
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One traversal of a generator, pulled element by element, that also leads the other way: what is {@linkplain #send sent}
+ * is what the body's pending yield returns.
+ *
+ * <pre>{@code
+ * Generator<Integer> sums = Generator.of(out -> {
+ *   int sum = 0;
+ *   while (true) sum += (Integer) out.yield(sum);
+ * });
+ * try (Cursor<Integer> c = sums.cursor()) {
+ *   c.next();  // 0
+ *   c.send(3);
+ *   c.next();  // 3
+ *   c.send(4);
+ *   c.next();  // 7
+ * }
+ * }</pre>
+ *
+ * <p>The body runs only inside of {@code hasNext}, {@code next}, {@code peek}, {@code send}, {@code throwInto} and
+ * {@code close}, as part of the greenlet that calls. An exception in the body comes out of that call, as it is, checked ones
+ * too; then the traversal is over. A cursor belongs to the thread that first pulls from it, unless it is a {@linkplain
+ * Generator#sharedCursor shared} one, which any thread may pull from, one at a time: the callers see to that. Wrong calls get
+ * an {@code IllegalStateException}, or from another thread a {@code WrongThreadException}, and change nothing: any call while
+ * the body is running, also from within it, and any call but {@code close} after {@code close}.
+ *
+ * <p>Closing a cursor raises a {@link GreenletExit} at the pending yield, and at later ones, so that {@code finally} blocks
+ * run. One that is only forgotten is collected with the body's stack, and nothing of it runs.
+ *
+ * @param <T> the type of the elements
+ */
+public final class Cursor<T extends @Nullable Object> implements Iterator<T>, AutoCloseable {
+  private final Pull<T> pull;
+
+  Cursor(Generator<T> generator, boolean confined) {
+    pull = new Pull<>(generator, confined);
+  }
+
+  /** Whether there is a next element; runs the body as far as that. */
+  @Override
+  public boolean hasNext() {
+    return pull.advance();
+  }
+
+  /**
+   * Takes the next element; runs the body as far as that.
+   *
+   * @return the element
+   * @throws NoSuchElementException if the body has ended
+   */
+  @Override
+  public T next() {
+    peek();
+    return pull.take();
+  }
+
+  /**
+   * The next element, which stays the next one; runs the body as far as that.
+   *
+   * @return the element
+   * @throws NoSuchElementException if the body has ended
+   */
+  public T peek() {
+    if (!pull.advance()) throw new NoSuchElementException("the " + pull + " is over");
+    return pull.peek();
+  }
+
+  /**
+   * Has the body's pending yield return a value, and runs the body as far as its next yield.
+   *
+   * @param value what the yield returns
+   * @return whether there is a next element, for {@link #next} to take
+   * @throws IllegalStateException if no yield is pending: before the first {@code next} and after the end; or if {@code
+   *     hasNext} or {@code peek} has found an element that has not been taken
+   */
+  public boolean send(@Nullable Object value) {
+    return pull.answer(value, null);
+  }
+
+  /**
+   * Has the body's pending yield throw an exception, and runs the body as far as its next yield. Before the first {@code
+   * next} the body never runs and the exception comes right out.
+   *
+   * @param exception what the yield throws
+   * @return whether there is a next element, for {@link #next} to take
+   * @throws IllegalStateException after the end, or if there is an element that has not been taken
+   */
+  public boolean throwInto(Throwable exception) {
+    if (exception == null) throw new IllegalArgumentException("nothing to throw into the " + pull + ": got null");
+    return pull.answer(null, exception);
+  }
+
+  /**
+   * What the body returned.
+   *
+   * @return the result; null where an exception ended the body, and for a body that has no result
+   * @throws IllegalStateException if the body has not ended
+   */
+  public @Nullable Object result() {
+    return pull.result();
+  }
+
+  /**
+   * Whether the body has ended, one way or another. May be asked at any time.
+   *
+   * @return false as long as there may be another element
+   */
+  public boolean isOver() {
+    return pull.isOver();
+  }
+
+  /** Unwinds the body, if it is suspended; what other exception that ends with comes out. Does nothing a second time. */
+  @Override
+  public void close() {
+    pull.close();
+  }
+
+  @Override
+  public String toString() {
+    return "Cursor[" + pull + (pull.isOver() ? ", over]" : "]");
+  }
+}
