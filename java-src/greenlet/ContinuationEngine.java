@@ -122,39 +122,24 @@ final class ContinuationEngine extends Engine {
     }
   }
 
-  /**
-   * Whether a thread that mounts a continuation, after {@code before}, still has its locks when that is suspended. Tried in a
-   * thread of its own: no lock of anybody else's is put at risk.
-   */
+  /** Whether a thread that mounts a continuation, after {@code before}, still has its locks when that is suspended. */
   static boolean keepsLocks(Runnable before) {
-    boolean[] kept = new boolean[1];
-    Thread trial = new Thread(() -> {
+    return inTrialThread(() -> {
       Object lock = new Object();
       Object continuation = newContinuation(GREENLETS, SUSPEND_GREENLET);
       synchronized (lock) {
         before.run();
         mount(continuation);
-        kept[0] = Thread.holdsLock(lock);
+        boolean kept = Thread.holdsLock(lock);
         mount(continuation); // to its end, which gives the lock back if it was taken
+        return kept;
       }
-    }, "greenlet engine trial");
-    trial.setDaemon(true);
-    trial.start();
-    boolean interrupted = false;
-    while (trial.isAlive()) {
-      try {
-        trial.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) Thread.currentThread().interrupt();
-    return kept[0];
+    });
   }
 
   @Override
   public String toString() {
-    return "continuation";
+    return describe(CONTINUATION, null);
   }
 
   @Override
@@ -263,12 +248,6 @@ final class ContinuationEngine extends Engine {
       }
       Bindings.restore(bindings);
     }
-  }
-
-  private static IllegalStateException refusal(String who, IllegalStateException pinned) {
-    return new IllegalStateException(who + " cannot be suspended here (" + pinned.getMessage() + "): a native frame lies on its "
-        + "stack, such as that of a class initialiser" + (Runtime.version().feature() < 24 ? ", or it is inside of synchronized" : "")
-        + "; switch outside of it, or use the engine " + VIRTUAL_THREAD, pinned);
   }
 
   @Override

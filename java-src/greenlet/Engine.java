@@ -1,7 +1,10 @@
 package greenlet;
 
 import java.util.Arrays;
+import java.util.Objects;
+import java.util.function.BooleanSupplier;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -44,9 +47,18 @@ abstract class Engine {
     }
   }
 
-  /** Its name, as the property has it, and what there is to say of the choice. */
+  /** Its name, as the property has it, and in brackets what it could do better on a JVM with other flags. */
   @Override
   public abstract String toString();
+
+  static String describe(String name, @Nullable String whyNotContinuation) {
+    String slower = Stream.of(
+            whyNotContinuation == null ? null : "not " + CONTINUATION + ": " + whyNotContinuation,
+            Carrier.unavailable() == null ? null : "seqs and streams not carried by the thread that pulls: " + Carrier.unavailable())
+        .filter(Objects::nonNull)
+        .collect(Collectors.joining("; "));
+    return slower.isEmpty() ? name : name + " (" + slower + ")";
+  }
 
   /**
    * Suspends {@code from}, on whose stack this is called, and lets {@code to} run: from where it called transfer
@@ -70,8 +82,36 @@ abstract class Engine {
     void suspend();
   }
 
+  /** What to throw where {@code who} would have to be suspended on top of a frame that cannot be. */
+  static IllegalStateException refusal(String who, @Nullable Throwable cause) {
+    return new IllegalStateException(who + " cannot be suspended here: a native frame lies on its stack, such as that of a class "
+        + "initialiser" + (Runtime.version().feature() < 24 ? ", or it is inside of synchronized" : "") + "; switch outside of it, "
+        + "or use -D" + PROPERTY + "=" + VIRTUAL_THREAD + " without " + Carrier.FLAG, cause);
+  }
+
+  /**
+   * The outcome of {@code trial}, which tries out what a JVM has never promised: in a thread of its own, so that no lock of
+   * anybody else's is put at risk.
+   */
+  static boolean inTrialThread(BooleanSupplier trial) {
+    boolean[] outcome = new boolean[1];
+    Thread thread = new Thread(() -> outcome[0] = trial.getAsBoolean(), "greenlet engine trial");
+    thread.setDaemon(true);
+    thread.start();
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) Thread.currentThread().interrupt();
+    return outcome[0];
+  }
+
   private static final Pattern OURS =
-      Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Cursor|Tree|Strand|\\w*Engine|core|generator)([.$].*)?");
+      Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Cursor|Carrier|Tree|Strand|\\w*Engine|core|generator)([.$].*)?");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
       Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.ScopedValue.*");
 

@@ -439,17 +439,20 @@ public final class Greenlet implements AutoCloseable {
     Object result = null;
     Throwable thrown = null;
     try {
-      Object sent = tree.arrive();
-      Body toRun = body;
-      body = null;
-      bindings = null;
-      result = toRun.run(Values.arguments(sent));
+      result = start(Values.arguments(tree.arrive()));
     } catch (GreenletExit e) {
       result = e;
     } catch (Throwable t) {
       thrown = t;
     }
     return die(result, thrown);
+  }
+
+  private @Nullable Object start(@Nullable Object[] args) throws Throwable {
+    Body toRun = body;
+    body = null;
+    bindings = null;
+    return toRun.run(args);
   }
 
   Greenlet die(@Nullable Object result, @Nullable Throwable thrown) {

@@ -3,6 +3,7 @@ package greenlet;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -62,7 +63,7 @@ final class Strand {
   private int waitsWithoutSpin;
   private int waitsWithoutSpinNext;
   private boolean interruptComesWithBaton;
-  private volatile boolean over;
+  private boolean over;
 
   /** The strand of a thread that is not ours: the root of a tree. */
   private Strand() {
@@ -169,9 +170,30 @@ final class Strand {
     if ((int) BATON.getAndSet(this, HERE) == NOT_HERE_AND_PARKED) LockSupport.unpark(thread);
   }
 
+  /** As {@link #wake}, where the thread of this strand is about to run on the caller's thread, or the other way round. */
+  void give() {
+    takeInterrupt();
+    baton = HERE;
+  }
+
+  /** Takes back {@link #give}. */
+  void takeBack() {
+    baton = NOT_HERE;
+    giveInterrupt();
+  }
+
+  boolean hasBaton() {
+    return baton == HERE;
+  }
+
   /** The interrupt status goes where the baton goes, as if all strands were one thread. */
   void takeInterrupt() {
     if (Thread.interrupted()) interruptComesWithBaton = true;
+  }
+
+  /** Has the thread of this strand interrupted when the baton arrives. */
+  void interruptArrives() {
+    interruptComesWithBaton = true;
   }
 
   /** Takes back {@link #takeInterrupt}. */
@@ -181,13 +203,19 @@ final class Strand {
   }
 
   /** To be called when this strand is about to hand the baton over for the last time. */
-  void end() {
+  synchronized void end() {
     over = true;
+  }
+
+  /** False if this strand has ended, and an interrupt would be lost. */
+  private synchronized boolean interrupt() {
+    if (!over) thread.interrupt();
+    return !over;
   }
 
   /** Waits for the baton; to be called in this strand's thread. */
   void await() {
-    if (!spin()) park();
+    if (!spin()) parkUnless(() -> false);
     arrive();
   }
 
@@ -220,14 +248,16 @@ final class Strand {
     return false;
   }
 
-  private void park() {
+  /** Parks until this strand has the baton, or {@code otherwise} holds, of which somebody who unparks the thread tells. */
+  void parkUnless(BooleanSupplier otherwise) {
     if (!BATON.compareAndSet(this, NOT_HERE, NOT_HERE_AND_PARKED)) return;
     boolean interrupted = false;
-    while (baton != HERE) {
+    while (baton != HERE && !otherwise.getAsBoolean()) {
       LockSupport.park(this);
       if (baton != HERE && Thread.interrupted()) interrupted |= !passOnInterrupt();
     }
-    if (interrupted) thread.interrupt();
+    BATON.compareAndSet(this, NOT_HERE_AND_PARKED, NOT_HERE);
+    if (interrupted) interruptComesWithBaton = true;
   }
 
   /**
@@ -240,8 +270,7 @@ final class Strand {
       to = body == null ? tree.currentStrand() : this;
       if (to == this) to = pulledFrom;
       if (to == null) return false;
-      to.thread.interrupt();
-    } while (to.over); // it may have looked for interrupts for the last time before: the next one then
+    } while (!to.interrupt());
     return true;
   }
 

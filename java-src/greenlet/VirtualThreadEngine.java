@@ -1,6 +1,7 @@
 package greenlet;
 
 import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -21,7 +22,7 @@ final class VirtualThreadEngine extends Engine {
 
   @Override
   public String toString() {
-    return VIRTUAL_THREAD + (whyNotContinuation == null ? "" : " (not " + CONTINUATION + ": " + whyNotContinuation + ")");
+    return describe(VIRTUAL_THREAD, whyNotContinuation);
   }
 
   @Override
@@ -40,7 +41,8 @@ final class VirtualThreadEngine extends Engine {
     Strand strand = new Strand(greenlet.tree());
     greenlet.stack = strand;
     try {
-      start(strand, greenlet.name() + "@" + greenlet.tree().threadName(), () -> run(greenlet, strand));
+      String name = greenlet.name() + "@" + Tree.name(greenlet.tree().thread);
+      start(strand, r -> Thread.ofVirtual().name(name).unstarted(r), () -> run(greenlet, strand));
     } catch (Throwable t) {
       greenlet.stack = null;
       throw t;
@@ -62,10 +64,10 @@ final class VirtualThreadEngine extends Engine {
     }
   }
 
-  private static void start(Strand strand, String name, Runnable task) {
+  private static void start(Strand strand, ThreadFactory factory, Runnable task) {
     strand.takeInterrupt();
     try {
-      Executors.newThreadPerTaskExecutor(r -> strand.thread = Thread.ofVirtual().name(name).unstarted(r)).execute(task);
+      Executors.newThreadPerTaskExecutor(r -> strand.thread = factory.newThread(r)).execute(task);
     } catch (Throwable t) {
       strand.giveInterrupt();
       throw t;
@@ -90,6 +92,7 @@ final class VirtualThreadEngine extends Engine {
   static final class BodyStack implements Engine.BodyStack {
     private final Pull<?> pull;
     private final Strand strand = new Strand(this);
+    private final @Nullable Carrier carrier = Carrier.unavailable() == null ? new Carrier() : null;
     private boolean started;
     private @Nullable Strand puller;
 
@@ -121,27 +124,38 @@ final class VirtualThreadEngine extends Engine {
       Strand before = here.pulledFrom;
       puller = here;
       here.pulledFrom = strand;
+      boolean carries = carrier != null && carrier.begin(here);
       try {
-        pass();
-        here.await();
+        pass(here, carries);
         while (request != null) {
           serve();
-          strand.wake();
-          here.await();
+          pass(here, carries);
         }
       } finally {
+        if (carries) carrier.end();
         here.pulledFrom = before;
         puller = null;
       }
     }
 
-    private void pass() {
-      if (started) {
+    /** Hands the baton to the body and waits until it comes back. */
+    private void pass(Strand here, boolean carries) {
+      if (!started) {
+        start(strand, this::newThread, this::run);
+        started = true;
+      } else if (carrier != null && carrier.holds()) {
+        strand.give();
+        if (!carries) carrier.release();
+      } else {
         strand.wake();
-        return;
       }
-      start(strand, pull.toString(), this::run);
-      started = true;
+      if (carries) carrier.carry(here);
+      here.await();
+    }
+
+    private Thread newThread(Runnable task) {
+      String name = pull.toString();
+      return carrier != null ? carrier.newThread(name, task) : Thread.ofVirtual().name(name).unstarted(task);
     }
 
     private void run() {
@@ -153,7 +167,20 @@ final class VirtualThreadEngine extends Engine {
 
     @Override
     public void suspend() {
-      puller.wake();
+      Strand to = puller;
+      if (carrier == null || !carrier.isCarrying()) {
+        to.wake();
+        strand.await();
+        return;
+      }
+      boolean interrupted = to.thread.isInterrupted(); // else forgotten when this thread leaves that one
+      to.give();
+      if (interrupted) to.interruptArrives();
+      Carrier.suspend();
+      if (!strand.hasBaton()) {
+        to.takeBack();
+        throw Engine.refusal(pull + " in " + to.tree().current(), null);
+      }
       strand.await();
     }
 

@@ -1,0 +1,167 @@
+package greenlet;
+
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.util.concurrent.Executor;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The scheduler of one virtual thread of ours, that lets the platform thread which waits for it run it itself: no other
+ * thread is woken. While nobody who can do that waits, the JDK's scheduler runs it, as it would any virtual thread; a virtual
+ * thread cannot run another.
+ *
+ * <p>Virtual threads with a scheduler of their own are no public API, so this needs the user's consent, the flag {@value
+ * #FLAG}, and is tried out before it is used. This is the one class that touches them.
+ */
+final class Carrier implements Executor {
+  static final String FLAG = "--add-opens java.base/java.lang=ALL-UNNAMED";
+
+  private static final @Nullable MethodHandle NEW_THREAD;
+  private static final @Nullable Executor JDK_SCHEDULER;
+
+  private static final @Nullable String UNSUPPORTED;
+
+  static {
+    MethodHandle newThread = null;
+    Executor jdkScheduler = null;
+    String unavailable = null;
+    try {
+      var lookup = MethodHandles.lookup();
+      Class<?> builders = Class.forName("java.lang.ThreadBuilders");
+      newThread = MethodHandles.privateLookupIn(builders, lookup).findStatic(builders, "newVirtualThread",
+          MethodType.methodType(Thread.class, Executor.class, String.class, int.class, Runnable.class));
+      Class<?> virtualThread = Class.forName("java.lang.VirtualThread");
+      for (var field : virtualThread.getDeclaredFields()) {
+        if (!field.getName().equals("DEFAULT_SCHEDULER")) continue;
+        jdkScheduler = (Executor) MethodHandles.privateLookupIn(virtualThread, lookup).unreflectGetter(field).invoke();
+      }
+      if (jdkScheduler == null) unavailable = "on this JVM, " + Runtime.version() + ", virtual threads have no DEFAULT_SCHEDULER";
+    } catch (IllegalAccessException e) {
+      unavailable = "the JVM was started without " + FLAG;
+    } catch (Throwable t) {
+      unavailable = "on this JVM, " + Runtime.version() + ", virtual threads cannot be given a scheduler: " + t;
+    }
+    NEW_THREAD = newThread;
+    JDK_SCHEDULER = jdkScheduler;
+    UNSUPPORTED = unavailable;
+  }
+
+  /** The outcome of trying it out, at first use. */
+  private static final class Proof {
+    static final boolean INFLATES_LOCKS = UNSUPPORTED == null && !keepsLocks(() -> {});
+    static final @Nullable String UNAVAILABLE =
+        INFLATES_LOCKS && !keepsLocks(new Strand.Locks()::inflate)
+            ? "on this JVM, " + Runtime.version() + ", a virtual thread takes along the locks of the thread that carries it"
+            : UNSUPPORTED;
+  }
+
+  /** Why there are no carriers, or null. */
+  static @Nullable String unavailable() {
+    return Proof.UNAVAILABLE;
+  }
+
+  /** Runs the virtual thread as far as it goes: always the same object. */
+  private @Nullable Runnable step;
+
+  /** Whether the virtual thread can go on, and waits for us to run it. */
+  private volatile boolean ready;
+
+  /** The platform thread that waits for it, and runs it meanwhile. */
+  private volatile @Nullable Thread puller;
+
+  /** Whether it is running there right now. */
+  private boolean carrying;
+
+  /** An unstarted virtual thread that this schedules. */
+  Thread newThread(String name, Runnable task) {
+    try {
+      return (Thread) NEW_THREAD.invokeExact((Executor) this, name, 0, task);
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+
+  /** Called by the JDK when the virtual thread can go on; and for those that code in it starts, which inherit this. */
+  @Override
+  public void execute(Runnable runnable) {
+    if (step == null) step = runnable;
+    Thread waiting = puller;
+    if (runnable != step || waiting == null) {
+      JDK_SCHEDULER.execute(runnable);
+      return;
+    }
+    ready = true;
+    if (waiting != Thread.currentThread()) LockSupport.unpark(waiting);
+  }
+
+  /** To be called before the virtual thread is started or continued: whether the caller will {@link #carry} it. */
+  boolean begin(Strand here) {
+    if (here.thread.isVirtual()) return false;
+    if (Proof.INFLATES_LOCKS) here.inflateLocks();
+    puller = here.thread;
+    return true;
+  }
+
+  /** Runs the virtual thread, whenever it can go on, until {@code here} has the baton again. */
+  void carry(Strand here) {
+    while (!here.hasBaton()) {
+      if (ready) step();
+      else here.parkUnless(() -> ready);
+    }
+  }
+
+  void end() {
+    puller = null;
+  }
+
+  private void step() {
+    ready = false;
+    carrying = true;
+    try {
+      step.run();
+    } finally {
+      carrying = false;
+    }
+  }
+
+  /** Whether the calling virtual thread, which this schedules, runs on the thread of its puller. */
+  boolean isCarrying() {
+    return carrying;
+  }
+
+  /** Whether the virtual thread has been suspended by {@link #suspend}, and not by parking. */
+  boolean holds() {
+    return ready;
+  }
+
+  /** Has the JDK run the virtual thread that this holds. */
+  void release() {
+    ready = false;
+    JDK_SCHEDULER.execute(step);
+  }
+
+  /** Suspends the calling virtual thread, which is carried; returns at once where it cannot be. */
+  static void suspend() {
+    Thread.yield(); // which leads to execute() on the puller's thread
+  }
+
+  /** Whether a thread that carries a virtual thread, after {@code before}, still has its locks when that is suspended. */
+  static boolean keepsLocks(Runnable before) {
+    return Engine.inTrialThread(() -> {
+      Carrier carrier = new Carrier();
+      carrier.puller = Thread.currentThread();
+      Object lock = new Object();
+      Thread carried = carrier.newThread("greenlet engine trial", Carrier::suspend);
+      carried.start();
+      synchronized (lock) {
+        before.run();
+        carrier.step();
+        boolean kept = Thread.holdsLock(lock) && carrier.ready;
+        carrier.step();
+        return kept && !carried.isAlive();
+      }
+    });
+  }
+}
