@@ -1,5 +1,6 @@
 (ns greenlet.watchdog
   "Bounded waits for tests: what takes too long fails and says where every thread was."
+  (:require [clojure.test :refer [testing]])
   (:import (java.util.concurrent CountDownLatch ExecutionException FutureTask TimeUnit TimeoutException)))
 
 (set! *warn-on-reflection* true)
@@ -25,21 +26,47 @@
     (catch TimeoutException _
       (throw (AssertionError. (str what " took longer than " seconds " s\n" (thread-dump)))))))
 
+(defn- start ^FutureTask [{:keys [virtual name] :or {name "test"}} ^Callable f]
+  (let [task (FutureTask. f)
+        ^java.lang.Thread$Builder builder (if virtual (Thread/ofVirtual) (.daemon (Thread/ofPlatform)))]
+    (.start (.name builder ^String name) task)
+    task))
+
+(defn- result [{:keys [seconds name] :or {seconds limit-seconds name "test"}} ^FutureTask task]
+  (try
+    (bounded seconds #(.get task % TimeUnit/SECONDS) name)
+    (catch ExecutionException e (throw (.getCause e)))))
+
 (defn call-in-thread
   "Calls `f` in a new thread, platform or virtual, and returns what it returns or throws what it throws."
   ([f] (call-in-thread {} f))
-  ([{:keys [virtual seconds name] :or {seconds limit-seconds name "test"}} f]
-   (let [task (FutureTask. ^Callable f)
-         ^java.lang.Thread$Builder builder (if virtual (Thread/ofVirtual) (.daemon (Thread/ofPlatform)))]
-     (.start (.name builder ^String name) task)
-     (try
-       (bounded seconds #(.get task % TimeUnit/SECONDS) name)
-       (catch ExecutionException e (throw (.getCause e)))))))
+  ([options f] (result options (start options f))))
+
+(defn call-in-threads
+  "Calls all of `fs` at once, each in a new thread, and returns what they return, in order."
+  ([fs] (call-in-threads {} fs))
+  ([options fs]
+   (mapv #(result options %) (mapv #(start options %) fs))))
+
+(defn start-thread
+  "Calls `f` in a new thread, which is told to `started` first. Returns a function that waits for the result."
+  ([f] (start-thread {} f))
+  ([options f]
+   (let [thread (promise)
+         task (start options (fn [] (deliver thread (Thread/currentThread)) (f)))]
+     {:thread @thread, :join #(result options task)})))
 
 (defmacro in-thread
   "The value of `body` in a new thread, whose root greenlet nobody has used before."
   [& body]
   `(call-in-thread (fn [] ~@body)))
+
+(defmacro on-each-root
+  "Runs `body`, with its assertions, as the root of a new platform thread and then of a new virtual one."
+  [& body]
+  `(doseq [virtual# [false true]]
+     (testing (if virtual# "in a virtual thread:" "in a platform thread:")
+       (call-in-thread {:virtual virtual#} (bound-fn [] ~@body)))))
 
 (defn await-latch
   "Waits for `latch`, not for ever."
@@ -56,6 +83,15 @@
           (if (< (System/nanoTime) end)
             (recur)
             (throw (AssertionError. (str "still not so after " limit-seconds " s of collecting garbage\n" (thread-dump)))))))))
+
+(defn await-state
+  "Waits until `thread` is in one of `states`, java.lang.Thread$State; fails after a bounded time."
+  [^Thread thread & states]
+  (let [end (+ (System/nanoTime) (* limit-seconds 1000000000))]
+    (while (not-any? #(identical? % (.getState thread)) states)
+      (when (< end (System/nanoTime))
+        (throw (AssertionError. (str thread " is " (.getState thread) " after " limit-seconds " s\n" (thread-dump)))))
+      (Thread/onSpinWait))))
 
 (defn trace
   "A recorder: call it with events, deref it for those so far."
