@@ -5,7 +5,7 @@
 
 (set! *warn-on-reflection* true)
 
-(def ^:private limit-seconds 120)
+(def ^:private limit-seconds 60)
 
 (defn thread-dump
   "Where every platform thread is, and on JDKs that tell, every virtual one."
@@ -26,16 +26,18 @@
     (catch TimeoutException _
       (throw (AssertionError. (str what " took longer than " seconds " s\n" (thread-dump)))))))
 
-(defn- start ^FutureTask [{:keys [virtual name] :or {name "test"}} ^Callable f]
+(defn- start [{:keys [virtual name] :or {name "test"}} ^Callable f]
   (let [task (FutureTask. f)
         ^java.lang.Thread$Builder builder (if virtual (Thread/ofVirtual) (.daemon (Thread/ofPlatform)))]
-    (.start (.name builder ^String name) task)
-    task))
+    {:task task, :thread (.start (.name builder ^String name) task)}))
 
-(defn- result [{:keys [seconds name] :or {seconds limit-seconds name "test"}} ^FutureTask task]
+(defn- result
+  "What the thread's function returns or throws, once the thread has ended."
+  [{:keys [seconds name] :or {seconds limit-seconds name "test"}} {:keys [^FutureTask task ^Thread thread]}]
   (try
     (bounded seconds #(.get task % TimeUnit/SECONDS) name)
-    (catch ExecutionException e (throw (.getCause e)))))
+    (catch ExecutionException e (throw (.getCause e)))
+    (finally (when (.isDone task) (.join thread)))))
 
 (defn call-in-thread
   "Calls `f` in a new thread, platform or virtual, and returns what it returns or throws what it throws."
@@ -49,12 +51,11 @@
    (mapv #(result options %) (mapv #(start options %) fs))))
 
 (defn start-thread
-  "Calls `f` in a new thread, which is told to `started` first. Returns a function that waits for the result."
+  "Calls `f` in a new thread: a map of the :thread and of :join, a function that waits for the result."
   ([f] (start-thread {} f))
   ([options f]
-   (let [thread (promise)
-         task (start options (fn [] (deliver thread (Thread/currentThread)) (f)))]
-     {:thread @thread, :join #(result options task)})))
+   (let [started (start options f)]
+     {:thread (:thread started), :join #(result options started)})))
 
 (defmacro in-thread
   "The value of `body` in a new thread, whose root greenlet nobody has used before."
