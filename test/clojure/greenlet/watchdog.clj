@@ -74,11 +74,17 @@
   [^CountDownLatch latch]
   (bounded limit-seconds #(or (.await latch % TimeUnit/SECONDS) (throw (TimeoutException.))) "a latch"))
 
+(defn- keep-carriers-busy
+  "Has the carriers of virtual threads run something new: one that waits for work still refers to what it ran last."
+  []
+  (call-in-threads {:virtual true} (repeat (* 4 (.availableProcessors (Runtime/getRuntime))) (fn []))))
+
 (defn eventually
   "Collects garbage until `(f)` is truthy and returns that; fails after a bounded time."
   [f]
   (let [end (+ (System/nanoTime) (* limit-seconds 1000000000))]
     (loop []
+      (keep-carriers-busy)
       (System/gc)
       (or (f)
           (if (< (System/nanoTime) end)
