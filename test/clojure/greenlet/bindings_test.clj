@@ -2,7 +2,7 @@
   "Dynamic bindings in greenlets and generators: rules B1 to B3. A body sees what was bound where it was made; what it
   binds it sees alone, also while it is suspended; nor does it see what others bind meanwhile."
   (:require [clojure.test :refer [deftest is testing]]
-            [greenlet.core :refer [current generator glet greenlet parent switch! throw! yield! yield-all!]]
+            [greenlet.core :refer [current cursor gen-seq generator glet greenlet parent switch! throw! yield! yield-all!]]
             [greenlet.watchdog :as watchdog :refer [in-thread on-each-root trace]])
   (:import (java.util Iterator)
            (java.util.stream StreamSupport)))
@@ -144,6 +144,10 @@
               (recur (conj seen (first s)) (inc n) (binding [*x* [:pull n]] (next s)))
               seen))
    "iterator" #(with-iterator (.iterator ^Iterable %) (fn [n f] (binding [*x* [:pull n]] (f))))
+   "cursor" #(with-open [c (cursor %)] (with-iterator c (fn [n f] (binding [*x* [:pull n]] (f)))))
+   "confined seq" #(loop [seen [], n 0, s (binding [*x* [:pull 0]] (gen-seq % {:confined true}))]
+                     (if s (recur (conj seen (first s)) (inc n) (binding [*x* [:pull n]] (next s))) seen))
+   "chunked seq" #(binding [*x* :consumer] (vec (gen-seq % {:chunk 2})))
    "stream" #(binding [*x* :consumer] (vec (.toArray (StreamSupport/stream (.spliterator ^Iterable %) false))))
    "eduction" #(binding [*x* :consumer] (into [] (eduction (map identity) %)))
    "sequence" #(binding [*x* :consumer] (vec (sequence (map identity) %)))})

@@ -829,7 +829,10 @@
   (let [not-greenlets [nil 1 "g" :g (Object.)]
         on-greenlet (fn [f what]
                       (for [x not-greenlets]
-                        [#(f x) IllegalArgumentException [what "must be a greenlet" (if (nil? x) "nil" (str (class x)))]]))]
+                        [#(f x) IllegalArgumentException [what "must be a greenlet" (if (nil? x) "nil" (str (class x)))]]))
+        on-cursor (fn [f what]
+                    (for [x [nil 1 [1] (g/generator) (glet [])]]
+                      [#(f x) IllegalArgumentException [what "must be a cursor" (if (nil? x) "nil" (str (class x)))]]))]
     {#'g/switch! (concat (on-greenlet #(switch! %) "switch!")
                          (on-greenlet #(switch! % 1) "switch!")
                          (on-greenlet #(switch! % 1 2) "switch!"))
@@ -858,15 +861,35 @@
      #'g/glet [[#(macroexpand-1 '(greenlet.core/glet 5)) IllegalArgumentException ["vector of arguments" "5"]]
                [#(macroexpand-1 '(greenlet.core/glet (inc 1))) IllegalArgumentException ["vector of arguments" "(inc 1)"]]]
      #'g/generator* [[#(g/generator* nil) IllegalArgumentException ["function" "nil"]]
-                     [#(g/generator* [1 2 :x] :unknown) ArityException []]
+                     [#(g/generator* + {:unknown 1}) IllegalArgumentException ["unknown option" ":unknown" ":chunk" ":confined"]]
+                     [#(g/generator* + 5) IllegalArgumentException ["option" "5"]]
                      [#(g/generator* 5) IllegalArgumentException ["function" "5"]]]
+     #'g/generator [[#(macroexpand-1 '(greenlet.core/generator :as 5 1)) IllegalArgumentException [":as takes a symbol" "5"]]
+                    [#(eval '(greenlet.core/generator :chunk 0)) IllegalArgumentException [":chunk" "positive integer" "0"]]
+                    [#(eval '(greenlet.core/generator :confined 1)) IllegalArgumentException [":confined" "true or false" "1"]]
+                    [#(eval '(greenlet.core/generator :chnuk 1)) IllegalArgumentException ["unknown option" ":chnuk" ":chunk"]]]
+     #'g/gen-seq (concat (for [x [nil 1 [1 2]]] [#(g/gen-seq x nil) IllegalArgumentException ["gen-seq" "must be a generator"]])
+                         [[#(g/gen-seq (g/generator) {:chunk -1}) IllegalArgumentException [":chunk" "-1"]]
+                          [#(g/gen-seq (g/generator) {:parent 1}) IllegalArgumentException ["unknown option" ":parent"]]
+                          [#(g/gen-seq (g/generator) 5) IllegalArgumentException ["option" "5"]]])
+     #'g/cursor (for [x [nil 1 [1 2]]] [#(g/cursor x) IllegalArgumentException ["cursor" "must be a generator"]])
+     #'g/next! (on-cursor g/next! "next!")
+     #'g/peek! (on-cursor g/peek! "peek!")
+     #'g/send! (concat (on-cursor #(g/send! % 1) "send!")
+                       [[#(g/send! (g/cursor (g/generator)) 1) IllegalStateException []]])
+     #'g/result (concat (on-cursor g/result "result")
+                        [[#(g/result (g/cursor (g/generator))) IllegalStateException []]])
+     #'g/yield-to! (for [x [nil 1 (glet [])]] [#(g/yield-to! x 1) IllegalArgumentException ["yield-to!" ":as name"]])
+     #'g/zip [[#(g/zip [1] 5) IllegalArgumentException ["zip" "5"]]]
+     #'g/merge-sorted [[#(g/merge-sorted compare 5) IllegalArgumentException ["merge-sorted" "5"]]
+                       [#(g/merge-sorted 5 [[1] [2]]) IllegalArgumentException ["merge-sorted" "5"]]]
      #'g/yield! [[#(yield! 1) IllegalStateException ["nobody to yield to" "body of a generator"]]]
      #'g/yield-all! [[#(g/yield-all! [1]) IllegalStateException ["nobody to yield to"]]
                      [#(g/yield-all! 5) IllegalArgumentException ["yield-all!" "5"]]
                      [#(reduce + (g/generator (g/yield-all! :a))) IllegalArgumentException ["yield-all!" ":a"]]
                      [#(doall (seq (g/generator (g/yield-all! 5)))) IllegalArgumentException ["yield-all!" "5"]]]}))
 
-(def ^:private takes-anything #{#'g/current #'g/engine #'g/greenlet? #'g/generator})
+(def ^:private takes-anything #{#'g/current #'g/engine #'g/greenlet?})
 
 (deftest bad-input-is-refused-at-the-call
   (is (= (set (vals (ns-publics 'greenlet.core))) (into takes-anything (keys bad-input)))

@@ -1,7 +1,7 @@
 (ns greenlet.doc-examples
   "Runs the examples in docstrings and Markdown files and tells which do not do what they claim.
 
-  Where examples are. In a docstring: what is indented by four or more beyond the text. In a Markdown file: what is fenced
+  Where examples are. In a docstring: what is indented by four or more beyond the text and has a blank line above it. In a Markdown file: what is fenced
   as ```clojure. A block that is fenced as ```clojure no-test is skipped; that should be rare, and the text should say why
   it cannot be run.
 
@@ -51,7 +51,8 @@
         margin (transduce (comp (remove str/blank?) (map indentation)) min 2 (rest lines))
         code? (fn [[i l]] (and (pos? (long i)) (<= (+ 4 (long margin)) (indentation l))))
         parts (partition-by (fn [[_ l :as line]] (if (str/blank? l) :blank (code? line))) (map-indexed vector lines))]
-    (for [part parts :when (and (code? (first part)) (not (str/blank? (second (first part)))))]
+    (for [[[[_ before]] part] (partition 2 1 parts)
+          :when (and (str/blank? before) (code? (first part)) (not (str/blank? (second (first part)))))]
       {:line (inc (long (ffirst part)))
        :code (str/join "\n" (map second part))})))
 

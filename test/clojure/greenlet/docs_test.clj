@@ -47,8 +47,8 @@
   (is (= [{:line 3, :code "(a)\n\n(b)"} {:line 12, :code "(c)"}]
          (examples/markdown-blocks (text "# Title" "```clojure" "(a)" "" "(b)" "```" "```clojure no-test" "(skipped)" "```"
                                          "- in a list" "  ```clojure" "  (c)" "  ```" "```java" "x();" "```" "```" "plain" "```"))))
-  (is (= [{:line 3, :code "      (a)\n        (b)"} {:line 8, :code "      (c)"}]
-         (vec (examples/docstring-blocks (text "First." "" "      (a)" "        (b)" "" "    :option  text" "" "      (c)" "" "  Last."))))))
+  (is (= [{:line 3, :code "      (a)\n        (b)"} {:line 9, :code "      (c)"}]
+         (vec (examples/docstring-blocks (text "First." "" "      (a)" "        (b)" "" "    :option  text," "             and more" "" "      (c)" "" "  Last."))))))
 
 (deftest every-public-var-has-a-docstring-with-an-example-that-holds
   (doseq [[name v] (sort (ns-publics 'greenlet.core))]

@@ -385,7 +385,7 @@
   (on-each-root
    (is (= (range 10) (into [] (take 10) (elements-of (range)))))
    (is (= 45 (reduce (fn [acc x] (if (= x 10) (reduced acc) (+ acc x))) 0 (generator (loop [i 0] (yield! i) (recur (inc i)))))))
-   (is (= [] (both-ways (generator)) (both-ways (generator nil)) (both-ways (generator :ignored))))
+   (is (= [] (both-ways (generator)) (both-ways (generator nil)) (both-ways (generator nil :ignored))))
    (is (= [1] (both-ways (generator* (fn [] (yield! 1))))))))
 
 (deftest a-generator-is-not-shared-state

@@ -4,7 +4,7 @@
             [clojure.test.check.clojure-test :refer [defspec]]
             [clojure.test.check.generators :as gen]
             [clojure.test.check.properties :as prop]
-            [greenlet.core :refer [current generator glet parent switch! yield!]]
+            [greenlet.core :refer [current cursor gen-seq generator glet next! parent peek! result send! switch! throw! yield!]]
             [greenlet.watchdog :as watchdog :refer [in-thread on-each-root trace]])
   (:import (greenlet GreenletExit)
            (java.lang WrongThreadException)
@@ -362,6 +362,62 @@
      (is (thrown? NoSuchElementException (.next it)))
      (is (thrown? NoSuchElementException (.next it)))
      (is (thrown? UnsupportedOperationException (.remove it))))))
+
+;; Cursors
+
+(deftest cursors-lead-both-ways
+  (on-each-root
+   (let [log (trace)
+         c (cursor (generator
+                    (loop [got (yield! :first)]
+                      (log got)
+                      (when-not (= :stop got)
+                        (recur (try (yield! [:got got]) (catch Exception e (ex-message e))))))
+                    :result))]
+     (is (thrown? IllegalStateException (send! c :too-early)))
+     (is (= [:first :first] [(peek! c) (next! c)]))
+     (is (= [:got 1] (send! c 1)))
+     (is (= [:got nil] (next! c)))
+     (is (= [:got "thrown"] (throw! c (ex-info "thrown" {}))))
+     (is (thrown? IllegalStateException (result c)))
+     (is (= :end (send! c :stop :end)))
+     (is (= [:result nil :none] [(result c) (next! c) (peek! c :none)]))
+     (is (= [1 nil "thrown" :stop] @log)))))
+
+(deftest cursors-unwind
+  (on-each-root
+   (let [log (trace)
+         g (generator (try (run! yield! (range)) (finally (log :unwound))))]
+     (is (= [0 1] (with-open [c (cursor g)] [(next! c) (next! c)])))
+     (is (= [:unwound] @log))
+     (with-open [_ (cursor g)])
+     (is (= [:unwound] @log) "nothing had run"))
+   (testing "an exception is the end"
+     (let [c (cursor (generator (yield! 1) (throw (ex-info "body" {}))))]
+       (is (= 1 (next! c)))
+       (is (thrown-with-msg? Exception #"body" (next! c)))
+       (is (= [:end nil] [(next! c :end) (result c)]))))
+   (testing "for one thread"
+     (let [c (cursor (generator (run! yield! (range))))]
+       (is (= 0 (next! c)))
+       (is (thrown? WrongThreadException (in-thread (next! c))))
+       (is (= 1 (next! c)))))))
+
+(deftest seqs-with-options
+  (on-each-root
+   (let [[g steps] (counted 10)
+         s (gen-seq g {:confined true})]
+     (is (= 1 @steps))
+     (is (= (range 10) s))
+     (is (= 10 @steps)))
+   (let [[g _] (counted 10), s (gen-seq g {:confined true})]
+     (is (thrown? WrongThreadException (in-thread (dorun s))))
+     (is (= (range 10) s) "nothing changed"))
+   (let [[g steps] (counted 10), s (gen-seq g {:chunk 4})]
+     (is (chunked-seq? s))
+     (is (= 4 @steps))
+     (is (= (range 10) s (in-thread (doall s)))))
+   (is (nil? (gen-seq (generator) {:chunk 4})))))
 
 ;; A body that is busy
 
