@@ -3,7 +3,7 @@
   (:require [clojure.pprint :refer [pprint]]
             [clojure.string :as str]
             [clojure.test :refer [deftest is testing]]
-            [greenlet.core :refer [current generator glet greenlet switch! yield!]]
+            [greenlet.core :refer [current cursor generator glet greenlet next! switch! yield!]]
             [greenlet.watchdog :as watchdog :refer [on-each-root]])
   (:import (greenlet Greenlet GreenletExit)))
 
@@ -29,6 +29,16 @@
      (testing "and tells what to do with it"
        (is (re-find #"#<generator-\d+.*\(seq g\).*\(reduce f init g\)>" (pr-str g)))
        (is (re-find #"^\[#<generator-\d+.*> 1\]$" (pr-str [g 1])))))))
+
+(deftest printing-a-cursor-pulls-nothing
+  (on-each-root
+   (let [runs (atom 0)
+         c (cursor (generator (swap! runs inc) (yield! 1)))]
+     (doseq [[name text] printers, x [c [c] {:c c}]]
+       (testing name
+         (is (re-find #"(?i)(cursor|traversal).*generator-|generator-.*(cursor|traversal)" (text x)))))
+     (is (= 0 @runs))
+     (is (= 1 (next! c))))))
 
 (deftest printing-a-greenlet-switches-nothing
   (watchdog/call-in-thread
