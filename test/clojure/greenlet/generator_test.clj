@@ -10,6 +10,7 @@
             [greenlet.watchdog :as watchdog :refer [on-each-root trace]])
   (:import (greenlet GreenletExit)
            (java.util ArrayList Arrays Collections)
+           (java.util.function Consumer)
            (java.util.stream Stream StreamSupport)))
 
 (set! *warn-on-reflection* true)
@@ -23,6 +24,9 @@
   "A generator of the elements of `coll`."
   [coll]
   (generator (run! yield! coll)))
+
+(defn- consumer ^Consumer [f]
+  (reify Consumer (accept [_ x] (f x))))
 
 (defn- both-ways
   "The elements of `g` reduced and pulled, which have to be the same."
@@ -108,7 +112,7 @@
        (is (= [3 1 2 3] @log)))
      (is (= [[3 1] [2 3]] (into [] (partition-all 2) g)))
      (let [all (ArrayList.)]
-       (.forEach ^Iterable g #(.add all %))
+       (.forEach ^Iterable g (consumer #(.add all %)))
        (is (= [3 1 2 3] all)))
      (testing "each time afresh"
        (let [runs (atom 0)
@@ -285,9 +289,9 @@
        (is (= [1 2 3] (peek compared)))
        (is (every? #{:compared} (pop compared)))))
    (testing "Java's"
-     (is (= [1 2 3] (both-ways (generator (.forEach (Stream/of (object-array [1 2 3])) #(yield! %))))))
-     (is (= [1 2 3] (both-ways (generator (.forEach (Arrays/asList (object-array [1 2 3])) #(yield! %))))))
-     (is (= [3 1 2] (both-ways (generator (.forEachRemaining (.iterator (ArrayList. [3 1 2])) #(yield! %)))))))
+     (is (= [1 2 3] (both-ways (generator (.forEach (Stream/of (object-array [1 2 3])) (consumer yield!))))))
+     (is (= [1 2 3] (both-ways (generator (.forEach (Arrays/asList (object-array [1 2 3])) (consumer yield!))))))
+     (is (= [3 1 2] (both-ways (generator (.forEachRemaining (.iterator (ArrayList. [3 1 2])) (consumer yield!)))))))
    (testing "the value of a yield is nil here"
      (is (= [1 nil] (both-ways (generator (yield! (yield! 1)))))))
    (testing "yield-all! of anything that can be reduced"
