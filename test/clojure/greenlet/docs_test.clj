@@ -1,0 +1,63 @@
+(ns greenlet.docs-test
+  "Every example in the documentation does what it claims."
+  (:require [clojure.test :refer [deftest is testing]]
+            [greenlet.core]
+            [greenlet.doc-examples :as examples])
+  (:import (java.io File)))
+
+(set! *warn-on-reflection* true)
+
+(defn- text [& lines]
+  (apply str (interpose "\n" lines)))
+
+(defn- outcomes [code]
+  (mapv (juxt :form :broken) (examples/run-blocks [{:line 1, :code code}])))
+
+(deftest claims-are-checked
+  (testing "results"
+    (is (= [["(inc 1)" nil]] (outcomes "(inc 1) ;=> 2")))
+    (is (= [["(inc 1)" {:claimed "3", :got "2"}]] (outcomes "(inc 1) ;=> 3")))
+    (is (= [["(inc 1)" nil]] (outcomes "(inc 1) ;=> 2, for example")))
+    (is (= [["(range 3)" nil] [":b" nil]] (outcomes (text "(range 3)" ";=> (0 1" ";    2)" "" ":b ;=> :b"))))
+    (is (= [["nil" {:claimed "false", :got "nil"}]] (outcomes "nil ;=> false")))
+    (is (= [["(def a 1)" nil] ["a" {:claimed "2", :got "1"}]] (outcomes "(def a 1) a ;=> 2")))
+    (is (= [["(range 2)" nil]] (outcomes (text "; what this is about" "(range 2) ;=> [0 1]" "; and a remark")))))
+  (testing "output"
+    (is (= [["(print 1 2)" nil]] (outcomes "(print 1 2) ; prints 1 2")))
+    (is (= [["(print 1 2)" {:claimed-output "1", :got "1 2"}]] (outcomes "(print 1 2) ; prints 1")))
+    (is (= [["(do (println 1) (println 2) 3)" nil]]
+           (outcomes (text "(do (println 1) (println 2) 3)" "; prints 1" "; prints 2" ";=> 3"))))
+    (is (= [["(do (println 1) 2)" {:claimed "3", :got "2"}]] (outcomes "(do (println 1) 2) ; prints 1 ;=> 3"))))
+  (testing "exceptions"
+    (is (= [["(/ 1 0)" nil]] (outcomes "(/ 1 0) ; throws ArithmeticException: zero")))
+    (is (= [["(/ 1 0)" nil]] (outcomes "(/ 1 0) ; throws ArithmeticException")))
+    (is (= [:thrown] (keys (second (first (outcomes "(/ 1 0)"))))))
+    (is (= [:thrown] (keys (second (first (outcomes "(/ 1 0) ;=> 0"))))))
+    (is (= [:claimed-exception :got] (keys (second (first (outcomes "(/ 1 0) ; throws ClassCastException"))))))
+    (is (= [:claimed-exception :got] (keys (second (first (outcomes "(/ 1 0) ; throws ArithmeticException: one"))))))
+    (is (= [:claimed-exception :got] (keys (second (first (outcomes "(/ 1 1) ; throws ArithmeticException")))))))
+  (testing "a form that cannot be compiled"
+    (is (= [:thrown] (keys (second (first (outcomes "(unknown 1)")))))))
+  (testing "one namespace for all blocks, which refers to greenlet.core"
+    (is (= [] (examples/broken (examples/run-blocks [{:line 1, :code "(def g (glet [] 1))"} {:line 5, :code "(switch! g) ;=> 1"}]))))
+    (is (= [5] (map :block (examples/broken (examples/run-blocks [{:line 1, :code "1"} {:line 5, :code "2 ;=> 3"}])))))
+    (is (= [] (examples/broken (examples/run-blocks [{:line 1, :code "(ns my.app (:require [greenlet.core :as g])) (g/switch! (g/glet [] ::k)) ;=> :my.app/k"}]))))))
+
+(deftest blocks-are-found
+  (is (= [{:line 3, :code "(a)\n\n(b)"} {:line 12, :code "(c)"}]
+         (examples/markdown-blocks (text "# Title" "```clojure" "(a)" "" "(b)" "```" "```clojure no-test" "(skipped)" "```"
+                                         "- in a list" "  ```clojure" "  (c)" "  ```" "```java" "x();" "```" "```" "plain" "```"))))
+  (is (= [{:line 3, :code "      (a)\n        (b)"} {:line 9, :code "      (c)"}]
+         (vec (examples/docstring-blocks (text "First." "" "      (a)" "        (b)" "" "    :option  text," "             and more" "" "      (c)" "" "  Last."))))))
+
+(deftest every-public-var-has-a-docstring-with-an-example-that-holds
+  (doseq [[name v] (sort (ns-publics 'greenlet.core))]
+    (testing (str name)
+      (let [results (examples/run-blocks (examples/docstring-blocks (:doc (meta v))))]
+        (is (= [] (examples/broken results)))
+        (is (pos? (reduce + (map :claims results))) "claims a result")))))
+
+(deftest every-example-in-the-guides-holds
+  (doseq [^File file (examples/markdown-files)]
+    (testing (.getPath file)
+      (is (= [] (examples/broken (examples/run-blocks (examples/markdown-blocks (slurp file)))))))))
