@@ -89,7 +89,19 @@ enum Threads {
 
   /** Collects garbage until {@code condition} holds. */
   static void collect(BooleanSupplier condition) {
-    repeat(condition, System::gc);
+    repeat(condition, () -> {
+      refreshCarriers();
+      System.gc();
+    });
+  }
+
+  /** What a carrier of virtual threads ran last lies on its stack, interpreted, until it has run something else. */
+  private static void refreshCarriers() {
+    try {
+      for (int i = 0; i < 2 * Runtime.getRuntime().availableProcessors(); i++) VIRTUAL.run("refresh", Thread::yield);
+    } catch (Throwable t) {
+      throw new AssertionError(t);
+    }
   }
 
   private static void repeat(BooleanSupplier condition, Runnable step) {
