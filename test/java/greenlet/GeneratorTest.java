@@ -200,7 +200,8 @@ class GeneratorTest {
       out.yield(1);
       throw failure;
     });
-    assertSame(failure, assertThrows(Throwable.class, () -> Generator.of(out -> out.yieldAll(fails)).forEach(trace::add)));
+    Generator<Integer> outer = Generator.of(out -> out.yieldAll(fails));
+    assertSame(failure, assertThrows(Throwable.class, () -> outer.forEach(trace::add)));
     assertEquals(List.of(1), trace);
   }
 
@@ -341,7 +342,8 @@ class GeneratorTest {
   @RootTest
   @DisplayName("yield outside of any generator: to the parent in a greenlet, an error in a root")
   void outside() {
-    assertRefused(IllegalStateException.class, () -> Generator.yield(1), Greenlet.current(), "\"test\"", "body of a generator");
+    assertRefused(IllegalStateException.class, () -> Generator.yield(1),
+        Greenlet.current(), "\"test\"", "body of a generator");
     assertRefused(IllegalStateException.class, () -> Generator.yieldAll(List.of(1)), Greenlet.current(), "\"test\"");
     Greenlet g = Greenlet.of(args -> Generator.yield("to the parent"));
     assertEquals("to the parent", g.switchTo());
@@ -384,7 +386,8 @@ class GeneratorTest {
   void pulledInside() {
     List<Iterator<Integer>> self = new ArrayList<>();
     Generator<Integer> g = Generator.of(out -> {
-      assertRefused(IllegalStateException.class, self.getFirst()::next, Greenlet.current(), "generator-", "is pulling from it");
+      assertRefused(IllegalStateException.class, self.getFirst()::next,
+          Greenlet.current(), "generator-", "is pulling from it");
       out.yield(1);
     });
     self.add(g.iterator());
@@ -474,7 +477,8 @@ class GeneratorTest {
     });
     for (Way way : Way.values()) {
       way.list(g);
-      assertRefused(IllegalStateException.class, () -> handles.getLast().yield(2), Greenlet.current(), "generator-", "over");
+      assertRefused(IllegalStateException.class, () -> handles.getLast().yield(2),
+          Greenlet.current(), "generator-", "over");
     }
     assertEquals(List.of(1), Way.PULL.list(g));
   }
@@ -484,11 +488,13 @@ class GeneratorTest {
   void handleElsewhere() {
     Generator<Object> g = Generator.of(out -> {
       Greenlet.of(args -> {
-        assertRefused(IllegalStateException.class, () -> out.yield(1), Greenlet.current(), "generator-", "another greenlet");
+        assertRefused(IllegalStateException.class, () -> out.yield(1),
+            Greenlet.current(), "generator-", "another greenlet");
         return null;
       }, Greenlet.current(), "stranger").switchTo();
       Threads.PLATFORM.run("other", () ->
-          assertRefused(IllegalStateException.class, () -> out.yield(1), Greenlet.current(), "\"other\"", "generator-", "thread"));
+          assertRefused(IllegalStateException.class, () -> out.yield(1),
+              Greenlet.current(), "\"other\"", "generator-", "thread"));
       out.yield("mine");
     });
     for (Way way : Way.values()) assertEquals(List.of("mine"), way.list(g), way::toString);
@@ -508,7 +514,8 @@ class GeneratorTest {
           innerWay.each(inner, value -> Generator.yield(List.of(value)));
         });
         assertEquals(
-            List.of(List.of("inner 1"), "outer", List.of("inner 2")), outerWay.list(outer), () -> innerWay + " in " + outerWay);
+            List.of(List.of("inner 1"), "outer", List.of("inner 2")), outerWay.list(outer),
+            () -> innerWay + " in " + outerWay);
       }
     }
   }

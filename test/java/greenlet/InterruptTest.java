@@ -16,7 +16,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(LeakCheck.class)
 class InterruptTest {
   /** A blocking call that others are told of before it begins. */
-  private final CountDownLatch blocking = new CountDownLatch(1);
+  private volatile CountDownLatch blocking;
 
   private final CountDownLatch never = new CountDownLatch(1);
 
@@ -28,6 +28,7 @@ class InterruptTest {
   /** Has another thread interrupt this one as soon as {@link #block} is called, and calls {@code task} meanwhile. */
   private void interruptDuring(Runnable task) throws Throwable {
     Thread owner = Thread.currentThread();
+    blocking = new CountDownLatch(1);
     Future<Object> interrupter = Threads.PLATFORM.start("interrupter", () -> {
       Threads.await(blocking);
       owner.interrupt();
@@ -50,6 +51,15 @@ class InterruptTest {
   void reachesGreenlet() throws Throwable {
     Greenlet g = Greenlet.of(blocks("interrupted"));
     interruptDuring(() -> assertEquals("interrupted", g.switchTo()));
+  }
+
+  @RootTest
+  @DisplayName("An interrupt arrives once, also where the greenlet that gets it ends at once")
+  void arrivesOnce() throws Throwable {
+    for (int round = 0; round < 200; round++) {
+      Greenlet g = Greenlet.of(blocks(round));
+      interruptDuring(g::switchTo);
+    }
   }
 
   @RootTest

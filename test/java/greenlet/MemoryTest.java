@@ -272,7 +272,8 @@ class MemoryTest {
     out.yield(forget(new Object()));
   }
 
-  // Ledger: test_threaded_leak, test_issue251_killing_cross_thread_leaks_list, test_issue251_issue252_need_to_collect_in_background
+  // Ledger: test_threaded_leak, test_issue251_killing_cross_thread_leaks_list,
+  // test_issue251_issue252_need_to_collect_in_background
   @RootTest
   @DisplayName("T4 nothing of a thread that has ended is kept: not its root, its greenlets, or their stacks")
   void endedThread() throws Throwable {
@@ -344,7 +345,8 @@ class MemoryTest {
     assertTrue(all.stream().allMatch(Greenlet::isDead));
   }
 
-  // Ledger: test_untracked_memory_doesnt_increase, test_untracked_memory_doesnt_increase_unfinished_thread_dealloc_in_thread
+  // Ledger: test_untracked_memory_doesnt_increase,
+  // test_untracked_memory_doesnt_increase_unfinished_thread_dealloc_in_thread
   @RootTest(Threads.PLATFORM)
   @DisplayName("G1 the heap stays flat while a million generators are abandoned, and greenlets come and go")
   void heapStaysFlat() throws Throwable {
@@ -355,7 +357,7 @@ class MemoryTest {
   }
 
   @RootTest
-  @DisplayName("V3 what close returns to is not kept either")
+  @DisplayName("G3 a greenlet that was closed keeps nothing of its stack")
   void closed() {
     Greenlet g = suspended();
     g.close();

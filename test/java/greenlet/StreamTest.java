@@ -89,7 +89,7 @@ class StreamTest {
   }
 
   @RootTest
-  @DisplayName("Another thread may continue a stream, also with the body in midst of a finally")
+  @DisplayName("Another thread may continue a stream, one thread at a time")
   void otherThread() throws Throwable {
     Spliterator<Integer> elements = naturals.spliterator();
     List<Integer> got = new ArrayList<>();
@@ -162,7 +162,8 @@ class StreamTest {
   void pulledInside() {
     List<Stream<Integer>> self = new ArrayList<>();
     Generator<Integer> g = Generator.of(out -> {
-      assertRefused(IllegalStateException.class, self.getFirst()::close, Greenlet.current(), "generator-", "is pulling from it");
+      assertRefused(IllegalStateException.class, self.getFirst()::close,
+          Greenlet.current(), "generator-", "is pulling from it");
       out.yield(1);
     });
     self.add(g.stream());

@@ -10,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
@@ -89,7 +88,8 @@ class ThreadTest {
         Greenlet root = Greenlet.current();
         Greenlet finished = Greenlet.of(args -> null, root, "finished");
         finished.switchTo();
-        return new Remains(root, ThreadTest.suspended("suspended"), Greenlet.of(args -> args[0], root, "unstarted"), finished);
+        Greenlet unstarted = Greenlet.of(args -> args[0], root, "unstarted");
+        return new Remains(root, ThreadTest.suspended("suspended"), unstarted, finished);
       });
     }
   }
@@ -285,7 +285,7 @@ class ThreadTest {
     }
 
     private static List<Integer> expected() {
-      return Collections.nCopies(ROUNDS, IntStream.range(0, GREENLETS).boxed().toList()).stream().flatMap(List::stream).toList();
+      return IntStream.range(0, ROUNDS * GREENLETS).mapToObj(i -> i % GREENLETS).toList();
     }
   }
 
@@ -324,7 +324,7 @@ class ThreadTest {
     List<Future<Integer>> outside = new ArrayList<>();
     for (int i = 0; i < 16; i++) {
       Owner owner = owners.get(i);
-      // Virtual threads that never block would starve those that a platform thread wakes: the JDK's scheduler is not fair.
+      // Not virtual: those that never block starve those that a platform thread wakes, in the JDK's scheduler.
       outside.add(Threads.PLATFORM.start("foreign-" + i, () -> intrude(owners, stop, refusals)));
       inside.add(Threads.values()[i % 2].start("owner-" + i, () -> owner.run(deadline)));
     }
