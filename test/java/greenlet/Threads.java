@@ -1,0 +1,133 @@
+package greenlet;
+
+import com.sun.management.HotSpotDiagnosticMXBean;
+import com.sun.management.HotSpotDiagnosticMXBean.ThreadDumpFormat;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.function.Executable;
+
+/** The kinds of threads, and waits that end: what takes too long fails and says where every thread is. */
+enum Threads {
+  PLATFORM,
+  VIRTUAL;
+
+  /** How long a stress test goes on. */
+  static final long STRESS_SECONDS = Long.getLong("greenlet.stress.seconds", 3);
+
+  private static final long LIMIT_SECONDS = 60 + STRESS_SECONDS;
+
+  /** Starts a thread of this kind; the future has what the task returns or throws. */
+  <T> Future<T> start(String name, Callable<T> task) {
+    var future = new FutureTask<>(task);
+    builder().name(name).start(future);
+    return future;
+  }
+
+  /** Calls {@code task} in a new thread of this kind that has ended when this returns. */
+  <T> T call(String name, Callable<T> task) throws Throwable {
+    var future = new FutureTask<>(task);
+    Thread thread = builder().name(name).start(future);
+    T result = await(future);
+    thread.join();
+    return result;
+  }
+
+  /** Runs {@code task} in a new thread of this kind that has ended when this returns. */
+  void run(String name, Executable task) throws Throwable {
+    call(name, callable(task));
+  }
+
+  private Thread.Builder builder() {
+    return this == VIRTUAL ? Thread.ofVirtual() : Thread.ofPlatform().daemon();
+  }
+
+  static Callable<Void> callable(Executable task) {
+    return () -> {
+      try {
+        task.execute();
+        return null;
+      } catch (Throwable t) {
+        throw Greenlet.<RuntimeException>unchecked(t);
+      }
+    };
+  }
+
+  static <T> T await(Future<T> future) throws Throwable {
+    try {
+      return future.get(LIMIT_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException e) {
+      throw e.getCause();
+    } catch (TimeoutException e) {
+      throw tooLong("a thread");
+    }
+  }
+
+  static void await(CountDownLatch latch) throws InterruptedException {
+    if (!latch.await(LIMIT_SECONDS, TimeUnit.SECONDS)) throw tooLong("a latch");
+  }
+
+  static void await(Process process) throws InterruptedException {
+    if (!process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS)) {
+      process.destroyForcibly();
+      throw tooLong("process " + process.info().commandLine().orElse("" + process.pid()));
+    }
+  }
+
+  /** Waits, yielding the processor, until {@code condition} holds. */
+  static void until(BooleanSupplier condition) {
+    repeat(condition, Thread::yield);
+  }
+
+  /** Collects garbage until {@code condition} holds. */
+  static void collect(BooleanSupplier condition) {
+    repeat(condition, () -> {
+      refreshCarriers();
+      System.gc();
+    });
+  }
+
+  /** What a carrier of virtual threads ran last lies on its stack, interpreted, until it has run something else. */
+  private static void refreshCarriers() {
+    try {
+      for (int i = 0; i < 2 * Runtime.getRuntime().availableProcessors(); i++) VIRTUAL.run("refresh", Thread::yield);
+    } catch (Throwable t) {
+      throw new AssertionError(t);
+    }
+  }
+
+  private static void repeat(BooleanSupplier condition, Runnable step) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_SECONDS / 4);
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() > end) throw tooLong("a condition");
+      step.run();
+    }
+  }
+
+  private static AssertionError tooLong(String what) {
+    return new AssertionError(what + " took too long; the threads:\n" + dump());
+  }
+
+  /** Where every thread is, virtual ones included. */
+  private static String dump() {
+    try {
+      Path file = Files.createTempFile("threads", ".txt");
+      Files.delete(file);
+      ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class)
+          .dumpThreads(file.toString(), ThreadDumpFormat.TEXT_PLAIN);
+      String dump = Files.readString(file);
+      Files.delete(file);
+      return dump;
+    } catch (Exception e) {
+      return "no dump: " + e;
+    }
+  }
+}
