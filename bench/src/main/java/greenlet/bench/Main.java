@@ -73,7 +73,7 @@ final class Main {
     try {
       return Pattern.compile(regex);
     } catch (PatternSyntaxException e) {
-      throw new IllegalArgumentException("not a regular expression: " + e.getMessage());
+      throw new IllegalArgumentException("not a regular expression: " + regex + ": " + e.getDescription());
     }
   }
 

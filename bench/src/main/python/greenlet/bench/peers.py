@@ -55,7 +55,7 @@ def to_another(n):
     pair = []
 
     def run(other):
-        def body():
+        def body(*_):
             for _ in range(n // 2):
                 pair[other].switch("one")
 
