@@ -2,6 +2,7 @@ package greenlet.bench;
 
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -114,7 +115,7 @@ final class Main {
       say("there is no python3 with the package greenlet on the path; its column is left out");
       return;
     }
-    String script = Main.class.getResource("peers.py").getPath();
+    String script = Path.of(URI.create(Main.class.getResource("peers.py").toString())).toString();
     measure(Table.PYTHON, List.of("python3", script, String.valueOf(quick), pattern.pattern()));
   }
 
