@@ -1,6 +1,5 @@
 package greenlet.bench;
 
-import clojure.java.api.Clojure;
 import clojure.lang.IFn;
 import greenlet.Generator;
 import java.util.Iterator;
@@ -8,36 +7,32 @@ import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OperationsPerInvocation;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 
-/** Traversals of generators, an element each: of a million ints, and of a tree walked by recursive yields. */
+/** Traversals of generators: of a flat sequence, and of a tree walked by recursive yields. */
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
-@OperationsPerInvocation(Tree.SIZE)
 @State(Scope.Thread)
 public class GeneratorBenchmark {
-  private static final IFn REQUIRE = Clojure.var("clojure.core", "require");
+  private static final ClojureCode CLOJURE = new ClojureCode("greenlet.bench.generators");
+  private static final IFn FLAT = CLOJURE.fn("flat");
+  private static final IFn IN_ORDER = CLOJURE.fn("in-order");
+  private static final IFn SUM_BY_REDUCE = CLOJURE.fn("sum-by-reduce");
+  private static final IFn SUM_BY_SEQ = CLOJURE.fn("sum-by-seq");
 
-  static {
-    REQUIRE.invoke(Clojure.read("greenlet.bench"));
+  private static Generator<Integer> flat(Tree.Elements elements) {
+    return Generator.of(out -> {
+      for (int i = 1; i <= elements.size; i++) out.yield(i);
+    });
   }
 
-  private static IFn fn(String name) {
-    return Clojure.var("greenlet.bench", name);
+  private static Generator<Integer> inOrder(Tree.Elements elements) {
+    return Generator.of(out -> walk(elements.tree, out));
   }
-
-  private static final IFn REDUCE_TREE = fn("reduce-tree");
-  private static final IFn REDUCE_FLAT = fn("reduce-flat");
-  private static final IFn SEQ_TREE = fn("seq-tree");
-  private static final IFn SEQ_FLAT = fn("seq-flat");
-
-  private static final Generator<Integer> FLAT = Generator.of(out -> {
-    for (int i = 1; i <= Tree.SIZE; i++) out.yield(i);
-  });
-  private static final Generator<Integer> TREE = Generator.of(out -> walk(Tree.PERFECT, out));
 
   private static void walk(Tree t, Generator.Yielder<Integer> out) {
     if (t == null) return;
@@ -46,55 +41,80 @@ public class GeneratorBenchmark {
     walk(t.right, out);
   }
 
-  private static void iterate(Generator<Integer> g) {
+  private static long sumByIterator(Generator<Integer> g) {
     long sum = 0;
-    for (Iterator<Integer> i = g.iterator(); i.hasNext(); ) sum += i.next();
-    Tree.check(sum);
+    for (int i : g) sum += i;
+    return sum;
   }
 
-  private static void push(Generator<Integer> g) {
+  private static long sumByForEach(Generator<Integer> g) {
     long[] sum = new long[1];
     g.forEach(v -> sum[0] += v);
-    Tree.check(sum[0]);
+    return sum[0];
   }
 
   @Benchmark
-  public void iteratorFlat() {
-    iterate(FLAT);
+  public void iteratorFlat(Tree.Many elements) {
+    elements.check(sumByIterator(flat(elements)));
   }
 
   @Benchmark
-  public void iteratorTree() {
-    iterate(TREE);
+  public void iteratorTree(Tree.Many elements) {
+    elements.check(sumByIterator(inOrder(elements)));
   }
 
   @Benchmark
-  public void forEachFlat() {
-    push(FLAT);
+  public void forEachFlat(Tree.Many elements) {
+    elements.check(sumByForEach(flat(elements)));
   }
 
   @Benchmark
-  public void forEachTree() {
-    push(TREE);
+  public void forEachTree(Tree.Many elements) {
+    elements.check(sumByForEach(inOrder(elements)));
   }
 
   @Benchmark
-  public void clojureReduceFlat() {
-    REDUCE_FLAT.invoke();
+  public void clojureReduceFlat(Tree.Many elements) {
+    elements.check((long) SUM_BY_REDUCE.invoke(FLAT.invoke(elements.size)));
   }
 
   @Benchmark
-  public void clojureReduceTree() {
-    REDUCE_TREE.invoke();
+  public void clojureReduceTree(Tree.Many elements) {
+    elements.check((long) SUM_BY_REDUCE.invoke(IN_ORDER.invoke(elements.tree)));
   }
 
   @Benchmark
-  public void clojureSeqFlat() {
-    SEQ_FLAT.invoke();
+  public void clojureSeqFlat(Tree.Many elements) {
+    elements.check((long) SUM_BY_SEQ.invoke(FLAT.invoke(elements.size)));
   }
 
   @Benchmark
-  public void clojureSeqTree() {
-    SEQ_TREE.invoke();
+  public void clojureSeqTree(Tree.Many elements) {
+    elements.check((long) SUM_BY_SEQ.invoke(IN_ORDER.invoke(elements.tree)));
+  }
+
+  /** A pull whose yield is so many calls deep. */
+  @State(Scope.Thread)
+  public static class Deep {
+    @Param({"0", "10", "100", "1000", "5000"})
+    int depth;
+
+    Iterator<Integer> endless;
+
+    @Setup
+    public void begin() {
+      Generator<Integer> g = Generator.of(out -> descend(out, depth));
+      endless = g.iterator();
+    }
+
+    private static void descend(Generator.Yielder<Integer> out, int levels) {
+      if (levels > 0) descend(out, levels - 1);
+      else while (true) out.yield(levels);
+    }
+  }
+
+  @Benchmark
+  public int pullAtDepth(Deep deep) {
+    return deep.endless.next();
   }
 }

@@ -34,6 +34,18 @@ public class GreenletBenchmark {
     return endless.switchTo("two");
   }
 
+  @Benchmark
+  @OperationsPerInvocation(SWITCHES / 2)
+  public void rootOfVirtualThreadAndBack() throws InterruptedException {
+    Thread.startVirtualThread(() -> {
+      Greenlet root = Greenlet.current();
+      Greenlet other = Greenlet.of(args -> {
+        while (true) root.switchTo("one");
+      });
+      for (int n = 0; n < SWITCHES / 2; n++) other.switchTo("two");
+    }).join();
+  }
+
   /** Two greenlets that switch to each other; the root is only there at the start and at the end. */
   @Benchmark
   @OperationsPerInvocation(SWITCHES)

@@ -7,7 +7,6 @@ import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OperationsPerInvocation;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
@@ -69,20 +68,19 @@ public class RawBenchmark {
   }
 
   @Benchmark
-  @OperationsPerInvocation(Tree.SIZE)
-  public void tree() throws Throwable {
+  public void tree(Tree.Many elements) throws Throwable {
     Object walk = (Object) NEW.invokeExact(SCOPE, (Runnable) () -> {
-      Tree.walk(Tree.PERFECT, v -> {
+      Tree.walk(elements.tree, v -> {
         value = v;
         suspend();
       });
     });
     long sum = 0;
-    for (int i = 0; i < Tree.SIZE; i++) {
+    for (int i = 0; i < elements.size; i++) {
       RUN.invokeExact(walk);
       sum += value;
     }
-    Tree.check(sum);
+    elements.check(sum);
   }
 
   @Benchmark

@@ -2,6 +2,15 @@ package greenlet.bench
 
 /** Kotlin's generator: `sequence`, with the walk as a recursive suspend function and by `yieldAll`. */
 object Sequences {
+    @JvmStatic
+    fun flat(size: Int): Iterator<Int> = sequence { for (i in 1..size) yield(i) }.iterator()
+
+    @JvmStatic
+    fun inOrder(t: Tree): Iterator<Int> = sequence { walk(t) }.iterator()
+
+    @JvmStatic
+    fun inOrderByYieldAll(t: Tree): Iterator<Int> = nested(t).iterator()
+
     private suspend fun SequenceScope<Int>.walk(t: Tree?) {
         if (t == null) return
         walk(t.left)
@@ -16,13 +25,4 @@ object Sequences {
             yieldAll(nested(t.right))
         }
     }
-
-    @JvmStatic
-    fun flat(size: Int): Iterator<Int> = sequence { for (i in 1..size) yield(i) }.iterator()
-
-    @JvmStatic
-    fun recursive(t: Tree): Iterator<Int> = sequence { walk(t) }.iterator()
-
-    @JvmStatic
-    fun yieldAll(t: Tree): Iterator<Int> = nested(t).iterator()
 }

@@ -1,0 +1,29 @@
+(ns greenlet.bench.generators
+  "Generators written in Clojure, and what goes through any collection of ints."
+  (:require [greenlet.core :refer [generator yield!]])
+  (:import (greenlet.bench Tree)))
+
+(set! *warn-on-reflection* true)
+
+(defn flat [size]
+  (generator (dotimes [i size] (yield! (inc i)))))
+
+(defn- walk [^Tree t]
+  (when t
+    (walk (.-left t))
+    (yield! (.-value t))
+    (walk (.-right t))))
+
+(defn in-order [t]
+  (generator (walk t)))
+
+(defn- add [^long sum ^long x] (+ sum x))
+
+(defn sum-by-reduce [coll]
+  (reduce add 0 coll))
+
+(defn sum-by-seq [coll]
+  (loop [s (seq coll), sum 0]
+    (if s
+      (recur (next s) (+ sum (long (first s))))
+      sum)))

@@ -1,0 +1,149 @@
+package greenlet.bench;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+
+/**
+ * Runs the benchmarks, those of greenlets on every engine, and prints one table. Each column of it, and each measurement
+ * of memory, has JVMs of its own, which print their measurements as lines of JSON.
+ */
+final class Main {
+  private static final String EXPORT = "--add-exports=java.base/jdk.internal.vm=ALL-UNNAMED";
+  private static final String PEERS = "\\.(Raw|HandOff|Peer|Fiber)Benchmark\\.";
+  private static final String OURS = "\\.(Greenlet|Generator)Benchmark\\.";
+  private static final String USAGE = "bench [--quick] [--python] [--json FILE] [PATTERN]";
+
+  private record Engine(String column, String heap, List<String> options) {}
+
+  private static final List<Engine> ENGINES = List.of(
+      new Engine(Table.CONTINUATION, "600m", List.of("-Dgreenlet.engine=continuation", EXPORT)),
+      new Engine(Table.VIRTUAL_THREAD, "2g", List.of("-Dgreenlet.engine=virtual-thread")));
+
+  private static final List<String> MEMORY = List.of("Memory.suspendedGreenlet", "Memory.suspendedIterator",
+      "Memory.abandonedIterators", "Memory.abandonedSeqs");
+
+  private boolean quick;
+  private boolean python;
+  private Path json;
+  private Pattern pattern = Pattern.compile("");
+
+  private final List<Measurement> measurements = new ArrayList<>();
+  private final List<String> failures = new ArrayList<>();
+
+  public static void main(String[] args) throws Exception {
+    Main main = new Main();
+    try {
+      main.take(args);
+    } catch (IllegalArgumentException e) {
+      say(e.getMessage());
+      System.exit(2);
+    }
+    System.exit(main.run());
+  }
+
+  private static void say(String what) {
+    System.err.println("bench: " + what);
+  }
+
+  private void take(String[] args) {
+    for (int i = 0; i < args.length; i++) {
+      switch (args[i]) {
+        case "--quick" -> quick = true;
+        case "--python" -> python = true;
+        case "--json" -> {
+          if (++i == args.length) throw new IllegalArgumentException("--json needs a file: " + USAGE);
+          json = Path.of(args[i]);
+        }
+        default -> {
+          if (args[i].startsWith("-")) throw new IllegalArgumentException("unknown option " + args[i] + ": " + USAGE);
+          if (!pattern.pattern().isEmpty()) throw new IllegalArgumentException("one pattern at most: " + USAGE);
+          pattern = pattern(args[i]);
+        }
+      }
+    }
+  }
+
+  private static Pattern pattern(String regex) {
+    try {
+      return Pattern.compile(regex);
+    } catch (PatternSyntaxException e) {
+      throw new IllegalArgumentException("not a regular expression: " + regex + ": " + e.getDescription());
+    }
+  }
+
+  private int run() throws IOException, InterruptedException {
+    time(Table.NO_GREENLETS, List.of(EXPORT, "--enable-native-access=ALL-UNNAMED"), OURS, "RawBenchmark\\.roundTrip$");
+    for (Engine engine : ENGINES) time(engine.column, engine.options, PEERS);
+    for (String what : MEMORY) {
+      if (!pattern.matcher(what).find()) continue;
+      for (Engine engine : ENGINES) weigh(engine, what);
+    }
+    if (python) runPython();
+    if (failures.isEmpty() && measurements.stream().noneMatch(m -> pattern.matcher(m.benchmark()).find())) {
+      say("no benchmark matches " + pattern);
+      return 2;
+    }
+    new Table(measurements, !quick).print(System.out);
+    if (json != null) Files.write(json, measurements.stream().map(Measurement::toJson).toList());
+    failures.forEach(Main::say);
+    return failures.isEmpty() ? 0 : 1;
+  }
+
+  private void time(String column, List<String> options, String excluded, String... always)
+      throws IOException, InterruptedException {
+    List<String> args = new ArrayList<>(List.of(column, String.valueOf(quick), excluded, pattern.pattern()));
+    args.addAll(List.of(always));
+    measure("timing of " + column, java(options, Timing.class, args));
+  }
+
+  private void weigh(Engine engine, String what) throws IOException, InterruptedException {
+    List<String> options = new ArrayList<>(engine.options);
+    options.addAll(List.of("-Xmx" + engine.heap, "-XX:+ExitOnOutOfMemoryError"));
+    String count = quick ? "10000" : "1000000";
+    measure(what + " on " + engine.column, java(options, Memory.class, List.of(engine.column, what, count)));
+  }
+
+  private void runPython() throws IOException, InterruptedException {
+    if (!hasPython()) {
+      say("there is no python3 with the package greenlet on the path; its column is left out");
+      return;
+    }
+    String script = Path.of(URI.create(Main.class.getResource("peers.py").toString())).toString();
+    measure(Table.PYTHON, List.of("python3", script, String.valueOf(quick), pattern.pattern()));
+  }
+
+  private static boolean hasPython() throws InterruptedException {
+    try {
+      return new ProcessBuilder("python3", "-c", "import greenlet").redirectErrorStream(true)
+          .redirectOutput(ProcessBuilder.Redirect.DISCARD).start().waitFor() == 0;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static List<String> java(List<String> options, Class<?> main, List<String> args) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(options);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+    command.addAll(args);
+    return command;
+  }
+
+  private void measure(String what, List<String> command) throws IOException, InterruptedException {
+    say(what);
+    Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    try (BufferedReader lines = process.inputReader()) {
+      lines.lines().map(Measurement::fromJson).forEach(measurements::add);
+    }
+    int status = process.waitFor();
+    if (status != 0) failures.add(what + " failed, exit code " + status);
+  }
+}
