@@ -17,7 +17,8 @@
                    :source-paths ["examples"]}
              :virtual-thread {:jvm-opts ["-Dgreenlet.engine=virtual-thread"]}
              :continuation {:jvm-opts ["-Dgreenlet.engine=continuation"
-                                       "--add-exports" "java.base/jdk.internal.vm=ALL-UNNAMED"]}
+                                       "--add-exports" "java.base/jdk.internal.vm=ALL-UNNAMED"
+                                       "--add-opens" "java.base/java.lang=ALL-UNNAMED"]}
              :tools-deps {:dependencies [[org.clojure/tools.deps "0.24.1523"]]}
              :1.11 {:dependencies [[org.clojure/clojure "1.11.4"]]}
              :1.12 {:dependencies [[org.clojure/clojure "1.12.6"]]}

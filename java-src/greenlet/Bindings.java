@@ -42,9 +42,18 @@ final class Bindings {
     }
   }
 
+  /** Puts {@code frame} in force, where {@code inForce} is. */
+  static void exchange(@Nullable Object inForce, @Nullable Object frame) {
+    if (inForce != frame) set(frame);
+  }
+
   /** Puts {@code frame} in force. */
   static void restore(@Nullable Object frame) {
-    if (SET == null || current() == frame) return;
+    if (current() != frame) set(frame);
+  }
+
+  private static void set(@Nullable Object frame) {
+    if (SET == null) return;
     try {
       SET.invokeExact(frame);
     } catch (Throwable t) {

@@ -49,10 +49,10 @@ final class Carrier implements Executor {
   }
 
   /** The outcome of trying it out, at first use. */
-  private static final class Proof {
-    static final boolean INFLATES_LOCKS = UNSUPPORTED == null && !keepsLocks(() -> {});
+  private static final class Proof { // without code of its own for the trial's thread, which would wait for it
+    static final boolean INFLATES_LOCKS = UNSUPPORTED == null && !keepsLocks(null);
     static final @Nullable String UNAVAILABLE =
-        INFLATES_LOCKS && !keepsLocks(new Strand.Locks()::inflate)
+        INFLATES_LOCKS && !keepsLocks(new Strand.Locks())
             ? "on this JVM, " + Runtime.version() + ", a virtual thread takes along the locks of the thread that carries it"
             : UNSUPPORTED;
   }
@@ -147,8 +147,8 @@ final class Carrier implements Executor {
     Thread.yield(); // which leads to execute() on the puller's thread
   }
 
-  /** Whether a thread that carries a virtual thread, after {@code before}, still has its locks when that is suspended. */
-  static boolean keepsLocks(Runnable before) {
+  /** Whether a thread that carries a virtual thread still has its locks, inflated or not, when that is suspended. */
+  static boolean keepsLocks(Strand.@Nullable Locks toInflate) {
     return Engine.inTrialThread(() -> {
       Carrier carrier = new Carrier();
       carrier.puller = Thread.currentThread();
@@ -156,7 +156,7 @@ final class Carrier implements Executor {
       Thread carried = carrier.newThread("greenlet engine trial", Carrier::suspend);
       carried.start();
       synchronized (lock) {
-        before.run();
+        if (toInflate != null) toInflate.inflate();
         carrier.step();
         boolean kept = Thread.holdsLock(lock) && carrier.ready;
         carrier.step();

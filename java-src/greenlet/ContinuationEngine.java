@@ -144,11 +144,13 @@ final class ContinuationEngine extends Engine {
 
   @Override
   void transfer(Greenlet from, Greenlet to) {
-    Strand here = from.tree().root();
+    Tree tree = from.tree();
+    Strand here = tree.root();
     Traversal<?> traversal = here.traversal;
     Object bindings = Bindings.current();
     from.pulledFrom = here.pulledFrom;
     here.pulledFrom = null;
+    tree.bindings = bindings;
     try {
       if (from.isRoot()) mountInTurn(here, from);
       else isolate(SUSPEND_GREENLET);
@@ -158,7 +160,8 @@ final class ContinuationEngine extends Engine {
       here.traversal = traversal;
       here.pulledFrom = from.pulledFrom;
       from.pulledFrom = null;
-      Bindings.restore(bindings);
+      Bindings.exchange(tree.bindings, bindings);
+      tree.bindings = null;
     }
   }
 
@@ -166,18 +169,22 @@ final class ContinuationEngine extends Engine {
   private void mountInTurn(Strand here, Greenlet root) {
     Tree tree = root.tree();
     if (inflatesLocks) here.inflateLocks();
-    for (Greenlet first = tree.current(), next = first; next != root; next = tree.current()) {
-      try {
-        if (next.stack == null) next.stack = new GreenletStack(next);
-        isolate((GreenletStack) next.stack);
-      } catch (Throwable t) { // no room for it
-        if (next == first) throw t;
-        tree.refuse(next, t);
+    isolate(() -> {
+      boolean isFirst = true;
+      for (Greenlet next = tree.current(); next != root; next = tree.current()) {
+        try {
+          if (next.stack == null) next.stack = new GreenletStack(next);
+          mount(((GreenletStack) next.stack).continuation);
+        } catch (Throwable t) { // no room for it
+          if (isFirst) throw t;
+          tree.refuse(next, t);
+        }
+        isFirst = false;
       }
-    }
+    });
   }
 
-  private static final class GreenletStack implements Runnable {
+  private static final class GreenletStack {
     final Object continuation;
 
     GreenletStack(Greenlet greenlet) {
@@ -185,14 +192,11 @@ final class ContinuationEngine extends Engine {
     }
 
     private static void begin(Greenlet greenlet) {
-      greenlet.tree().root().traversal = null;
-      Bindings.restore(greenlet.bindings);
+      Tree tree = greenlet.tree();
+      tree.root().traversal = null;
+      Bindings.exchange(tree.bindings, greenlet.bindings);
       greenlet.run();
-    }
-
-    @Override
-    public void run() {
-      mount(continuation);
+      tree.bindings = Bindings.current();
     }
   }
 

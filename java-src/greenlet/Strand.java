@@ -253,7 +253,11 @@ final class Strand {
     if (!BATON.compareAndSet(this, NOT_HERE, NOT_HERE_AND_PARKED)) return;
     boolean interrupted = false;
     while (baton != HERE && !otherwise.getAsBoolean()) {
-      LockSupport.park(this);
+      try {
+        LockSupport.park(this);
+      } catch (StackOverflowError e) { // the JDK cannot put aside so deep a stack of a virtual thread: it waits where it is
+        Thread.onSpinWait();
+      }
       if (baton != HERE && Thread.interrupted()) interrupted |= !passOnInterrupt();
     }
     BATON.compareAndSet(this, NOT_HERE_AND_PARKED, NOT_HERE);

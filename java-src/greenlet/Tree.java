@@ -14,7 +14,8 @@ final class Tree {
   private Greenlet current;
   @Nullable SwitchListener listener;
 
-  // On the way from one greenlet to the next.
+  // On the way from one greenlet to the next; the bindings in force are the former's.
+  @Nullable Object bindings;
   private @Nullable Greenlet origin;
   private @Nullable Object value;
   private @Nullable Throwable error;

@@ -19,7 +19,8 @@
   that ended it, goes to its parent. Greenlets of one thread are out of reach for other threads. What
   nobody refers to any more is garbage, and nothing in it runs then."
   (:require [greenlet.generator :as generator])
-  (:import (greenlet Body Cursor Generator$Yielder Greenlet GreenletExit SwitchListener SwitchListener$Event)
+  (:import (clojure.lang IDeref)
+           (greenlet Body Cursor Generator$Yielder Greenlet GreenletExit SwitchListener SwitchListener$Event)
            (java.io Writer)))
 
 (set! *warn-on-reflection* true)
@@ -38,13 +39,17 @@
     (throw (IllegalArgumentException.
             (str what " must be a greenlet, as `glet` makes them; got " (if (nil? g) "nil" (class g)))))))
 
-(deftype ^:private FnBody [f]
-  Body
-  (run [_ args]
-    (case (alength args)
-      0 (f)
-      1 (f (aget args 0))
-      (apply f args))))
+(defn- check-options
+  "IllegalArgumentException unless `options`, of `what`, are nil or a map with keys among `known`."
+  [options known what]
+  (when-not (or (nil? options) (map? options))
+    (throw (IllegalArgumentException. (str "the options of " what " must be a map; got " (pr-str options)))))
+  (when-let [unknown (seq (remove (set known) (keys options)))]
+    (throw (IllegalArgumentException. (str "unknown options " (vec unknown) "; " what " takes " (apply str (interpose " and " known)))))))
+
+(defn- check-reducible [coll what]
+  (when-not (or (nil? coll) (seqable? coll) (instance? clojure.lang.IReduceInit coll) (instance? Iterable coll))
+    (throw (IllegalArgumentException. (str what " must be a collection or a generator; got " (pr-str coll))))))
 
 ;; Making
 
@@ -69,14 +74,18 @@
   Throws IllegalArgumentException for what is not a function, a greenlet, a string."
   (^Greenlet [f] (greenlet f nil))
   (^Greenlet [f options]
-   (let [{:keys [parent name] :as options} options]
+   (check-options options [:parent :name] "a greenlet")
+   (let [{:keys [parent name]} options]
      (when-not (ifn? f)
        (throw (IllegalArgumentException. (str "a greenlet needs a function to run; got " (pr-str f)))))
-     (when-let [unknown (seq (remove #{:parent :name} (keys options)))]
-       (throw (IllegalArgumentException. (str "unknown options " (vec unknown) "; a greenlet takes :parent and :name"))))
      (when-not (or (nil? name) (string? name))
        (throw (IllegalArgumentException. (str "the :name of a greenlet must be a string; got " (pr-str name)))))
-     (Greenlet/of (FnBody. f)
+     (Greenlet/of (reify Body
+                    (run [_ args]
+                      (case (alength args)
+                        0 (f)
+                        1 (f (aget args 0))
+                        (apply f args))))
                   (if (nil? parent) (current) (the-greenlet parent ":parent"))
                   name))))
 
@@ -145,16 +154,14 @@
 
       (vec (generator (yield! 0) (yield-all! [1 2]) (yield! 3)))   ;=> [0 1 2 3]"
   [coll]
+  (check-reducible coll "the argument of yield-all!")
   (generator/yield-all! coll))
 
 ;; Generators
 
-(def ^:private generator-options #{:chunk :confined})
-
 (defn- checked-options [options]
+  (check-options options [:chunk :confined] "a generator")
   (let [{:keys [chunk confined]} options]
-    (when-let [unknown (seq (remove generator-options (keys options)))]
-      (throw (IllegalArgumentException. (str "unknown options " (vec unknown) "; a generator takes :chunk and :confined"))))
     (when-not (or (nil? chunk) (pos-int? chunk))
       (throw (IllegalArgumentException. (str "the :chunk of a generator must be a positive integer; got " (pr-str chunk)))))
     (when-not (contains? #{nil false true} confined)
@@ -298,6 +305,7 @@
 
       (vec (zip (generator (run! yield! (range))) [:a :b]))   ;=> [[0 :a] [1 :b]]"
   [& gens]
+  (run! #(check-reducible % "an argument of zip") gens)
   (generator/zip gens))
 
 (defn merge-sorted
@@ -308,6 +316,10 @@
       (vec (merge-sorted compare [(generator (run! yield! [1 4 9])) [2 4]]))   ;=> [1 2 4 4 9]"
   ([gens] (merge-sorted compare gens))
   ([comparator gens]
+   (when-not (instance? java.util.Comparator comparator)
+     (throw (IllegalArgumentException. (str "merge-sorted takes a comparator, such as compare; got " (pr-str comparator)))))
+   (check-reducible gens "the last argument of merge-sorted")
+   (run! #(check-reducible % "what merge-sorted merges") gens)
    (generator/merge-sorted comparator gens)))
 
 ;; Asking
@@ -370,10 +382,13 @@
     (.setParent g (the-greenlet new-parent "a parent"))
     g))
 
-(deftype ^:private FnListener [f]
-  SwitchListener
-  (onSwitch [_ event origin target]
-    (f (if (identical? event SwitchListener$Event/SWITCH) :switch :throw) origin target)))
+(defn- fn-listener [f]
+  (reify
+    SwitchListener
+    (onSwitch [_ event origin target]
+      (f (if (identical? event SwitchListener$Event/SWITCH) :switch :throw) origin target))
+    IDeref
+    (deref [_] f)))
 
 (defn set-listener!
   "Has `f` called for every transfer between greenlets of this thread, as (f event origin target), event `:switch` or
@@ -388,8 +403,8 @@
   [f]
   (when-not (or (nil? f) (ifn? f) (instance? SwitchListener f))
     (throw (IllegalArgumentException. (str "a listener must be a function of event, origin and target; got " (pr-str f)))))
-  (let [old (Greenlet/setListener (cond (nil? f) nil, (instance? SwitchListener f) f, :else (FnListener. f)))]
-    (if (instance? FnListener old) (.-f ^FnListener old) old)))
+  (let [old (Greenlet/setListener (if (or (nil? f) (instance? SwitchListener f)) f (fn-listener f)))]
+    (if (instance? IDeref old) @old old)))
 
 (defmethod print-method Greenlet [^Greenlet g ^Writer w]
   (.write w (str "#<" g ">")))

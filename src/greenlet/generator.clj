@@ -4,7 +4,7 @@
   (:import (clojure.lang Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential)
            (greenlet Cursor Generator$Returning Greenlet GreenletExit)
            (java.io Writer)
-           (java.util ArrayList Collection Collections Comparator List PriorityQueue)
+           (java.util Comparator List PriorityQueue)
            (java.util.concurrent.locks ReentrantLock)
            (java.util.function Consumer Predicate)))
 
@@ -123,6 +123,7 @@
   (hasheq [this] (hash-ordered-coll this))
 
   Object
+  (toString [this] (str "generator-seq@" (Integer/toHexString (System/identityHashCode this)))) ; realises nothing
   (hashCode [this] (let [^Object all (or (.realise this) ())] (.hashCode all)))
   (equals [this other]
     (if-let [s (.realise this)]
@@ -133,16 +134,16 @@
   (iterator [this] (SeqIterator. (.seq this)))
   (size [this] (.count this))
   (isEmpty [this] (nil? (.seq this)))
-  (contains [this x] (boolean (some #(= x %) this)))
+  (contains [this x] (.contains ^List (vec this) x))
   (toArray [this] (RT/seqToArray (.seq this)))
   (^objects toArray [this ^objects a] (RT/seqToPassedArray (.seq this) a))
-  (containsAll [this c] (.containsAll (ArrayList. ^Collection this) c))
+  (containsAll [this c] (.containsAll ^List (vec this) c))
   (get [this i] (nth this i))
-  (indexOf [this x] (.indexOf (ArrayList. ^Collection this) x))
-  (lastIndexOf [this x] (.lastIndexOf (ArrayList. ^Collection this) x))
-  (listIterator [this] (.listIterator (Collections/unmodifiableList (ArrayList. ^Collection this))))
-  (listIterator [this i] (.listIterator (Collections/unmodifiableList (ArrayList. ^Collection this)) i))
-  (subList [this from to] (.subList (Collections/unmodifiableList (ArrayList. ^Collection this)) from to))
+  (indexOf [this x] (.indexOf ^List (vec this) x))
+  (lastIndexOf [this x] (.lastIndexOf ^List (vec this) x))
+  (listIterator [this] (.listIterator ^List (vec this)))
+  (listIterator [this i] (.listIterator ^List (vec this) i))
+  (subList [this from to] (.subList ^List (vec this) from to))
   (add [_ _] (throw (UnsupportedOperationException.)))
   (add [_ _ _] (throw (UnsupportedOperationException.)))
   (addAll [_ _] (throw (UnsupportedOperationException.)))
@@ -168,6 +169,7 @@
 (deftype Generator [^greenlet.Generator recipe options]
   Seqable
   (seq [_] (seq-of recipe options))
+  Sequential
   IReduce
   (reduce [_ f init] (push recipe f init))
   (reduce [_ f] (push-from-first recipe f))

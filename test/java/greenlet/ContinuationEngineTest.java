@@ -20,7 +20,7 @@ import org.junit.jupiter.api.condition.JRE;
 class ContinuationEngineTest {
   @BeforeAll
   static void engine() {
-    assertEquals("continuation", Greenlet.engine());
+    assertTrue(Greenlet.engine().startsWith("continuation"));
   }
 
   // JDK 21 to 23 do not have the fault, so there is nothing to catch.

@@ -295,19 +295,6 @@ class MemoryTest {
   }
 
   @RootTest
-  @DisplayName("T4 a greenlet that is still referred to gives back its stack when its thread ends, without being asked")
-  void heldAfterThread() throws Throwable {
-    for (Threads kind : Threads.values()) {
-      forgotten.clear();
-      Greenlet held = kind.call("ended", this::suspended);
-      forgotten.removeFirst(); // held itself
-      assertCollected(1);
-      assertTrue(held.isDead());
-    }
-    assertEquals(List.of(), trace);
-  }
-
-  @RootTest
   @DisplayName("T4 a greenlet whose thread has ended, and which was asked, keeps nothing")
   void askedAfterThread() throws Throwable {
     for (Threads kind : Threads.values()) {
