@@ -196,7 +196,11 @@ public final class Greenlet implements AutoCloseable {
 
   private @Nullable Object send(@Nullable Object value, @Nullable Throwable exception) {
     try {
-      return Values.received(transfer(Strand.current(), value, exception));
+      Tree mine = tree;
+      return Values.received(
+          mine != null && mine.thread == Thread.currentThread() // on that thread's own stack, which is the most usual
+              ? mine.transfer(this, value, exception)
+              : transfer(Strand.current(), value, exception));
     } catch (Throwable t) {
       throw Greenlet.<RuntimeException>unchecked(t);
     }

@@ -63,6 +63,7 @@ final class Strand {
   private int waitsWithoutSpin;
   private int waitsWithoutSpinNext;
   private boolean interruptComesWithBaton;
+  private boolean tooDeep;
   private boolean over;
 
   /** The strand of a thread that is not ours: the root of a tree. */
@@ -252,16 +253,22 @@ final class Strand {
   void parkUnless(BooleanSupplier otherwise) {
     if (!BATON.compareAndSet(this, NOT_HERE, NOT_HERE_AND_PARKED)) return;
     boolean interrupted = false;
+    tooDeep = false;
     while (baton != HERE && !otherwise.getAsBoolean()) {
-      try {
-        LockSupport.park(this);
-      } catch (StackOverflowError e) { // the JDK cannot put aside so deep a stack of a virtual thread: it waits where it is
-        Thread.onSpinWait();
-      }
+      if (!tooDeep) park();
+      else Thread.onSpinWait();
       if (baton != HERE && Thread.interrupted()) interrupted |= !passOnInterrupt();
     }
     BATON.compareAndSet(this, NOT_HERE_AND_PARKED, NOT_HERE);
     if (interrupted) interruptComesWithBaton = true;
+  }
+
+  private void park() {
+    try {
+      LockSupport.park(this);
+    } catch (StackOverflowError e) { // the JDK cannot put aside so deep a stack of a virtual thread: it waits where it is
+      tooDeep = true;
+    }
   }
 
   /**

@@ -74,7 +74,10 @@ final class Tree {
       try {
         Engine.get().transfer(from, to);
       } catch (Throwable t) { // refused: nothing has happened
-        depart(null, from, null, null);
+        current = from;
+        origin = null;
+        value = null;
+        error = null;
         if (starts) to.leave();
         throw t;
       }
@@ -106,29 +109,34 @@ final class Tree {
     return g;
   }
 
+  /** What is null already is not written: G1 charges for each reference that is stored in an old object. */
   private void depart(@Nullable Greenlet from, Greenlet to, @Nullable Object sent, @Nullable Throwable thrown) {
-    origin = from;
+    if (listener != null) origin = from;
+    if (thrown != null) error = thrown;
     value = sent;
-    error = thrown;
     current = to;
   }
 
   /** Takes what was sent to the current greenlet, which is told to the listener first. */
   @Nullable Object arrive() throws Throwable {
-    Greenlet from = origin;
     Object sent = value;
     Throwable thrown = error;
-    depart(null, current, null, null);
-    if (listener != null) {
-      try {
-        var event = thrown == null ? SwitchListener.Event.SWITCH : SwitchListener.Event.THROW;
-        listener.onSwitch(event, from, current);
-      } catch (Throwable t) {
-        listener = null;
-        thrown = t;
-      }
-    }
+    value = null;
+    if (thrown != null) error = null;
+    if (listener != null) thrown = tell(listener, thrown);
     if (thrown != null) throw thrown;
     return sent;
+  }
+
+  private @Nullable Throwable tell(SwitchListener listener, @Nullable Throwable thrown) {
+    Greenlet from = origin;
+    origin = null;
+    try {
+      listener.onSwitch(thrown == null ? SwitchListener.Event.SWITCH : SwitchListener.Event.THROW, from, current);
+      return thrown;
+    } catch (Throwable t) {
+      this.listener = null;
+      return t;
+    }
   }
 }

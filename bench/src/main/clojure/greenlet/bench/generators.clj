@@ -1,6 +1,6 @@
 (ns greenlet.bench.generators
   "Generators written in Clojure, and what goes through any collection of ints."
-  (:require [greenlet.core :refer [generator yield!]])
+  (:require [greenlet.core :refer [gen-seq generator yield!]])
   (:import (greenlet.bench Tree)))
 
 (set! *warn-on-reflection* true)
@@ -27,3 +27,7 @@
     (if s
       (recur (next s) (+ sum (long (first s))))
       sum)))
+
+(defn confined [g] (gen-seq g {:confined true}))
+
+(defn chunked [g] (gen-seq g {:chunk 32}))

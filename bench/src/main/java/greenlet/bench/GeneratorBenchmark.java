@@ -23,6 +23,8 @@ public class GeneratorBenchmark {
   private static final IFn IN_ORDER = CLOJURE.fn("in-order");
   private static final IFn SUM_BY_REDUCE = CLOJURE.fn("sum-by-reduce");
   private static final IFn SUM_BY_SEQ = CLOJURE.fn("sum-by-seq");
+  private static final IFn CONFINED = CLOJURE.fn("confined");
+  private static final IFn CHUNKED = CLOJURE.fn("chunked");
 
   private static Generator<Integer> flat(Tree.Elements elements) {
     return Generator.of(out -> {
@@ -91,6 +93,26 @@ public class GeneratorBenchmark {
   @Benchmark
   public void clojureSeqTree(Tree.Many elements) {
     elements.check((long) SUM_BY_SEQ.invoke(IN_ORDER.invoke(elements.tree)));
+  }
+
+  @Benchmark
+  public void clojureConfinedSeqFlat(Tree.Many elements) {
+    elements.check((long) SUM_BY_SEQ.invoke(CONFINED.invoke(FLAT.invoke(elements.size))));
+  }
+
+  @Benchmark
+  public void clojureConfinedSeqTree(Tree.Many elements) {
+    elements.check((long) SUM_BY_SEQ.invoke(CONFINED.invoke(IN_ORDER.invoke(elements.tree))));
+  }
+
+  @Benchmark
+  public void clojureChunkedSeqFlat(Tree.Many elements) {
+    elements.check((long) SUM_BY_SEQ.invoke(CHUNKED.invoke(FLAT.invoke(elements.size))));
+  }
+
+  @Benchmark
+  public void clojureChunkedSeqTree(Tree.Many elements) {
+    elements.check((long) SUM_BY_SEQ.invoke(CHUNKED.invoke(IN_ORDER.invoke(elements.tree))));
   }
 
   /** A pull whose yield is so many calls deep. */

@@ -16,6 +16,8 @@ import java.util.regex.PatternSyntaxException;
  */
 final class Main {
   private static final String EXPORT = "--add-exports=java.base/jdk.internal.vm=ALL-UNNAMED";
+  private static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
+  private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
   private static final String PEERS = "\\.(Raw|HandOff|Peer|Fiber)Benchmark\\.";
   private static final String OURS = "\\.(Greenlet|Generator)Benchmark\\.";
   private static final String USAGE = "bench [--quick] [--python] [--json FILE] [PATTERN]";
@@ -23,8 +25,8 @@ final class Main {
   private record Engine(String column, String heap, List<String> options) {}
 
   private static final List<Engine> ENGINES = List.of(
-      new Engine(Table.CONTINUATION, "600m", List.of("-Dgreenlet.engine=continuation", EXPORT)),
-      new Engine(Table.VIRTUAL_THREAD, "2g", List.of("-Dgreenlet.engine=virtual-thread")));
+      new Engine(Table.CONTINUATION, "600m", List.of("-Dgreenlet.engine=continuation", EXPORT, OPEN, STACK)),
+      new Engine(Table.VIRTUAL_THREAD, "2g", List.of("-Dgreenlet.engine=virtual-thread", STACK)));
 
   private static final List<String> MEMORY = List.of("Memory.suspendedGreenlet", "Memory.suspendedIterator",
       "Memory.abandonedIterators", "Memory.abandonedSeqs");
@@ -79,7 +81,7 @@ final class Main {
   }
 
   private int run() throws IOException, InterruptedException {
-    time(Table.NO_GREENLETS, List.of(EXPORT, "--enable-native-access=ALL-UNNAMED"), OURS, "RawBenchmark\\.roundTrip$");
+    time(Table.NO_GREENLETS, List.of(EXPORT, STACK, "--enable-native-access=ALL-UNNAMED"), OURS, "RawBenchmark\\.roundTrip$");
     for (Engine engine : ENGINES) time(engine.column, engine.options, PEERS);
     for (String what : MEMORY) {
       if (!pattern.matcher(what).find()) continue;

@@ -112,7 +112,10 @@ final class Table {
           row("iterator of a generator", "GeneratorBenchmark.iteratorFlat")
               .on(CONTINUATION, raw(2.4)).on(VIRTUAL_THREAD, handOffs(PLATFORM_AND_VIRTUAL, 2)),
           row("seq of a generator, Clojure", "GeneratorBenchmark.clojureSeqFlat")
-              .onBoth(seqPull("GeneratorBenchmark.iteratorFlat")),
+              .on(CONTINUATION, raw(3.2)).on(VIRTUAL_THREAD, seqPull("GeneratorBenchmark.iteratorFlat")),
+          row("the same, `:confined true`", "GeneratorBenchmark.clojureConfinedSeqFlat").on(CONTINUATION, raw(2.8)),
+          row("the same, `:chunk 32`", "GeneratorBenchmark.clojureChunkedSeqFlat")
+              .on(CONTINUATION, raw(0.5)).on(VIRTUAL_THREAD, raw(1)),
           row("iterator written by hand", "PeerBenchmark.iteratorFlat"),
           row("Kotlin `sequence`", "PeerBenchmark.sequenceFlat"),
           row("`lazy-seq`", "PeerBenchmark.lazySeqFlat"),
@@ -128,7 +131,10 @@ final class Table {
           row("iterator of a generator", "GeneratorBenchmark.iteratorTree")
               .on(CONTINUATION, raw(2.4)).on(VIRTUAL_THREAD, handOffs(PLATFORM_AND_VIRTUAL, 2)),
           row("seq of a generator, Clojure", "GeneratorBenchmark.clojureSeqTree")
-              .onBoth(seqPull("GeneratorBenchmark.iteratorTree")),
+              .on(CONTINUATION, raw(3.2)).on(VIRTUAL_THREAD, seqPull("GeneratorBenchmark.iteratorTree")),
+          row("the same, `:confined true`", "GeneratorBenchmark.clojureConfinedSeqTree").on(CONTINUATION, raw(2.8)),
+          row("the same, `:chunk 32`", "GeneratorBenchmark.clojureChunkedSeqTree")
+              .on(CONTINUATION, raw(0.5)).on(VIRTUAL_THREAD, raw(1)),
           row("iterator written by hand, explicit stack", "PeerBenchmark.iteratorTree"),
           row("Kotlin `sequence`, recursive suspend function", "PeerBenchmark.sequenceTree"),
           row("Kotlin `sequence`, `yieldAll`", "PeerBenchmark.sequenceYieldAllTree"),
