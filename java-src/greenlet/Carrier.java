@@ -12,11 +12,11 @@ import org.jspecify.annotations.Nullable;
  * thread is woken. While nobody who can do that waits, the JDK's scheduler runs it, as it would any virtual thread; a virtual
  * thread cannot run another.
  *
- * <p>Virtual threads with a scheduler of their own are no public API, so this needs the user's consent, the flag {@value
- * #FLAG}, and is tried out before it is used. This is the one class that touches them.
+ * <p>Virtual threads with a scheduler of their own are no public API, so this needs the user's consent, {@link #FLAG}, and is
+ * tried out before it is used. This is the one class that touches them.
  */
 final class Carrier implements Executor {
-  static final String FLAG = "--add-opens java.base/java.lang=ALL-UNNAMED";
+  static final String FLAG = "--add-opens java.base/java.lang=" + Engine.OUR_MODULE;
 
   private static final @Nullable MethodHandle NEW_THREAD;
   private static final @Nullable Executor JDK_SCHEDULER;

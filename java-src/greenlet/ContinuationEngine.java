@@ -9,8 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Every stack is a {@code jdk.internal.vm.Continuation} that is mounted on the thread which switches to it: no other
- * thread is involved. This is the one class that touches JDK internals, and it does so with the user's consent, the flag
- * {@value #FLAG}.
+ * thread is involved. This is the one class that touches {@code jdk.internal.vm}, with the user's consent: {@link #FLAG}.
  *
  * <p>A switch from the root mounts the other greenlet on top of the root's stack; a switch between two others suspends the
  * one, which leads back to the loop that mounted it, and that mounts the other. So no greenlet lies on top of another,
@@ -32,17 +31,21 @@ final class ContinuationEngine extends Engine {
    * suspension the wrong ones would be seen. Leaving a ScopedValue.where(…).run makes the JDK look again; hence both mounts
    * and suspensions are run in one.
    */
-  static final String FLAG = "--add-exports java.base/jdk.internal.vm=ALL-UNNAMED";
+  static final String FLAG = "--add-exports java.base/jdk.internal.vm=" + OUR_MODULE;
 
   private static final @Nullable MethodHandle NEW_SCOPE;
   private static final @Nullable MethodHandle NEW;
   private static final @Nullable MethodHandle RUN;
   private static final @Nullable MethodHandle YIELD;
   private static final @Nullable MethodHandle STACK_TRACE;
+
+  /** Runs a Runnable in {@code ScopedValue.where(…).run}, or just runs it, where the JDK has no scoped values yet. */
+  private static final @Nullable MethodHandle ISOLATE;
+
   private static final @Nullable Throwable UNAVAILABLE;
 
   static {
-    MethodHandle newScope = null, make = null, run = null, yield = null, stackTrace = null;
+    MethodHandle newScope = null, make = null, run = null, yield = null, stackTrace = null, isolate = null;
     Throwable unavailable = null;
     try {
       var lookup = MethodHandles.lookup();
@@ -58,38 +61,29 @@ final class ContinuationEngine extends Engine {
           .asType(MethodType.methodType(boolean.class, Object.class));
       stackTrace = lookup.findVirtual(continuation, "getStackTrace", MethodType.methodType(StackTraceElement[].class))
           .asType(MethodType.methodType(StackTraceElement[].class, Object.class));
-    } catch (ReflectiveOperationException | LinkageError e) {
-      unavailable = e;
+      isolate = isolation();
+    } catch (Throwable t) {
+      unavailable = t;
     }
     NEW_SCOPE = newScope;
     NEW = make;
     RUN = run;
     YIELD = yield;
     STACK_TRACE = stackTrace;
+    ISOLATE = isolate;
     UNAVAILABLE = unavailable;
   }
 
-  /** Runs a Runnable in {@code ScopedValue.where(…).run}, or just runs it, where the JDK has no scoped values yet. */
-  private static final MethodHandle ISOLATE = isolate();
-
-  private static MethodHandle isolate() {
-    try {
-      var lookup = MethodHandles.publicLookup();
-      Class<?> scopedValue = Class.forName("java.lang.ScopedValue");
-      Class<?> carrier = Class.forName("java.lang.ScopedValue$Carrier");
-      if (Runtime.version().feature() >= 25) { // a preview before
-        Object key = lookup.findStatic(scopedValue, "newInstance", MethodType.methodType(scopedValue)).invoke();
-        Object one = lookup.findStatic(scopedValue, "where", MethodType.methodType(carrier, scopedValue, Object.class)).invoke(key, key);
-        return lookup.findVirtual(carrier, "run", MethodType.methodType(void.class, Runnable.class)).bindTo(one);
-      }
-    } catch (Throwable t) {
-      // as without
-    }
-    try {
-      return MethodHandles.lookup().findVirtual(Runnable.class, "run", MethodType.methodType(void.class));
-    } catch (ReflectiveOperationException e) {
-      throw new LinkageError("Runnable.run", e);
-    }
+  private static MethodHandle isolation() throws Throwable {
+    var lookup = MethodHandles.publicLookup();
+    var run = MethodType.methodType(void.class, Runnable.class);
+    if (Runtime.version().feature() < 25) return lookup.findVirtual(Runnable.class, "run", MethodType.methodType(void.class));
+    Class<?> scopedValue = Class.forName("java.lang.ScopedValue");
+    Class<?> carrier = Class.forName("java.lang.ScopedValue$Carrier");
+    Object key = lookup.findStatic(scopedValue, "newInstance", MethodType.methodType(scopedValue)).invoke();
+    var where = MethodType.methodType(carrier, scopedValue, Object.class);
+    Object bound = lookup.findStatic(scopedValue, "where", where).invoke(key, "of the library's own");
+    return lookup.findVirtual(carrier, "run", run).bindTo(bound);
   }
 
   private static final Object GREENLETS = UNAVAILABLE == null ? newScope("greenlets") : "unavailable";
@@ -103,10 +97,8 @@ final class ContinuationEngine extends Engine {
 
   /** The engine, if this JVM lets us have it and it proves itself. */
   static ContinuationEngine proven() throws Unavailable {
-    if (UNAVAILABLE != null) {
-      String module = ContinuationEngine.class.getModule().isNamed() ? "ALL-UNNAMED of the class path, or =greenlet on the module path" : "";
-      throw new Unavailable("the JVM was started without " + FLAG + (module.isEmpty() ? "" : " (" + module + ")"));
-    }
+    if (UNAVAILABLE instanceof IllegalAccessException) throw new Unavailable("the JVM was started without " + FLAG);
+    if (UNAVAILABLE != null) throw new Unavailable("this JVM, " + Runtime.version() + ", has other continuations: " + UNAVAILABLE);
     if (keepsLocks(() -> {})) return new ContinuationEngine(false);
     Strand.Locks locks = new Strand.Locks();
     if (keepsLocks(locks::inflate)) return new ContinuationEngine(true);

@@ -14,6 +14,9 @@ abstract class Engine {
   static final String VIRTUAL_THREAD = "virtual-thread";
   static final String CONTINUATION = "continuation";
 
+  /** As the flags of the JVM name it. */
+  static final String OUR_MODULE = Engine.class.getModule().isNamed() ? Engine.class.getModule().getName() : "ALL-UNNAMED";
+
   /** The engine of this JVM, chosen at first use. */
   static Engine get() {
     Engine engine = Choice.ENGINE;
