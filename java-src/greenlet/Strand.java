@@ -208,10 +208,11 @@ final class Strand {
     over = true;
   }
 
-  /** False if this strand has ended, and an interrupt would be lost. */
+  /** False if an interrupt would be lost: this strand has ended, or has yet to begin. */
   private synchronized boolean interrupt() {
-    if (!over) thread.interrupt();
-    return !over;
+    if (over || thread == null) return false;
+    thread.interrupt();
+    return true;
   }
 
   /** Waits for the baton; to be called in this strand's thread. */
