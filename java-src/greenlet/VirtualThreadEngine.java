@@ -187,7 +187,12 @@ final class VirtualThreadEngine extends Engine {
     /** Has the puller run {@code toRun} on its stack; to be called on the body's. */
     @Nullable Object onPuller(Body toRun) throws Throwable {
       request = toRun;
-      suspend();
+      try {
+        suspend();
+      } catch (IllegalStateException e) { // refused
+        request = null;
+        throw e;
+      }
       Object value = answer;
       Throwable thrown = failure;
       answer = null;
