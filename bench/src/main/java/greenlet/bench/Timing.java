@@ -25,7 +25,7 @@ final class Timing {
       options.forks(0).warmupIterations(0).measurementIterations(1).measurementTime(TimeValue.milliseconds(100))
           .param("levels", "10").param("depth", "0", "1000");
     } else {
-      options.forks(2).warmupIterations(3).warmupTime(TimeValue.seconds(1))
+      options.forks(1).warmupIterations(3).warmupTime(TimeValue.seconds(1))
           .measurementIterations(5).measurementTime(TimeValue.seconds(1));
     }
     for (int i = 3; i < args.length; i++) options.include(args[i]);
