@@ -1,3 +1,6 @@
+(def flags ["--add-exports" "java.base/jdk.internal.vm=ALL-UNNAMED" ; the engine continuation
+            "--add-opens" "java.base/java.lang=ALL-UNNAMED"]) ; bodies of seqs carried by the thread that pulls
+
 (defproject greenlet-clj/greenlet-clj "0.1.0"
   :description "Greenlets for Clojure and Java: coroutines with a stack of their own"
   :license {:name "EPL-2.0" :url "https://www.eclipse.org/legal/epl-2.0/"}
@@ -16,9 +19,8 @@
              :dev {:dependencies [[org.clojure/test.check "1.1.3"]]
                    :source-paths ["examples"]}
              :virtual-thread {:jvm-opts ["-Dgreenlet.engine=virtual-thread"]}
-             :continuation {:jvm-opts ["-Dgreenlet.engine=continuation"
-                                       "--add-exports" "java.base/jdk.internal.vm=ALL-UNNAMED"
-                                       "--add-opens" "java.base/java.lang=ALL-UNNAMED"]}
+             :continuation {:jvm-opts ~(into ["-Dgreenlet.engine=continuation"] flags)}
+             :repl {:jvm-opts ~flags}
              :tools-deps {:dependencies [[org.clojure/tools.deps "0.24.1523"]]}
              :1.11 {:dependencies [[org.clojure/clojure "1.11.4"]]}
              :1.12 {:dependencies [[org.clojure/clojure "1.12.6"]]}

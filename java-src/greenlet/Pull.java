@@ -82,12 +82,17 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
     Strand here = Strand.current();
     require(here, "closed");
     take();
-    if (!over) {
-      exit = new GreenletExit();
-      if (started) resume(here);
+    if (over || !started) {
+      over = true;
+      closed = true;
+      return;
     }
-    over = true;
-    closed = true;
+    exit = new GreenletExit();
+    try {
+      resume(here);
+    } finally {
+      closed = over;
+    }
   }
 
   boolean isOver() {

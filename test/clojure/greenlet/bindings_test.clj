@@ -1,8 +1,9 @@
 (ns greenlet.bindings-test
   "Dynamic bindings in greenlets and generators: rules B1 to B3. A body sees what was bound where it was made; what it
   binds it sees alone, also while it is suspended; nor does it see what others bind meanwhile."
-  (:require [clojure.test :refer [deftest is testing]]
-            [greenlet.core :refer [current cursor gen-seq generator glet greenlet parent switch! throw! yield! yield-all!]]
+  (:require [clojure.string :as str]
+            [clojure.test :refer [deftest is testing]]
+            [greenlet.core :refer [current cursor engine gen-seq generator glet greenlet parent switch! throw! yield! yield-all!]]
             [greenlet.watchdog :as watchdog :refer [in-thread on-each-root trace]])
   (:import (java.util Iterator)
            (java.util.stream StreamSupport)))
@@ -82,6 +83,14 @@
          g (glet [] (binding [*x* 0] (dotimes [_ 3] (switch! main *x*) (set! *x* (inc (long *x*)))) *x*))]
      (is (= [0 1 2 3] (vec (repeatedly 4 #(switch! g)))))
      (is (= :root *x*)))))
+
+(deftest set!-of-what-was-bound-outside
+  (on-each-root
+   (binding [*x* :outside]
+     (let [seen (switch! (glet [] (try (set! *x* :inside) (catch IllegalStateException _ :refused))))]
+       (is (= (if (str/starts-with? (engine) "continuation") [:inside :inside] [:refused :outside])
+              [seen *x*]))))
+   (is (= :root *x*))))
 
 (deftest b2-four-that-count-each-for-itself
   (on-each-root

@@ -9,7 +9,8 @@
   (:import (greenlet GreenletExit)
            (java.lang WrongThreadException)
            (java.lang.ref WeakReference)
-           (java.util ArrayList Iterator LinkedList List NoSuchElementException)))
+           (java.util ArrayList Iterator LinkedList List NoSuchElementException)
+           (java.util.stream StreamSupport)))
 
 (set! *warn-on-reflection* true)
 
@@ -49,6 +50,7 @@
    ["take, not asked for" #(take 3 %) 0]
    ["take" #(doall (take 3 %)) 3]
    ["take-while" #(doall (take-while (fn [x] (< x 3)) %)) 4]
+   ["drop-while" #(first (drop-while (fn [x] (< x 3)) %)) 4]
    ["drop, not asked for" #(drop 3 %) 0]
    ["drop" #(first (drop 3 %)) 4]
    ["nthrest" #(first (nthrest (seq %) 3)) 4]
@@ -66,6 +68,9 @@
    ["an iterator" #(iterator-of %) 0]
    ["an iterator's hasNext" #(.hasNext (iterator-of %)) 1]
    ["an iterator's next" #(.next (iterator-of %)) 1]
+   ["a cursor" cursor 0]
+   ["a stream's limit" #(.toArray (.limit (StreamSupport/stream (.spliterator ^Iterable %) false) 3)) 3]
+   ["a chunked seq" #(first (gen-seq % {:chunk 4})) 4]
    ["apply, all optional" #(apply (fn [& _]) %) 2] ; apply looks one further than it needs
    ["apply, one needed" #(apply (fn [_ & _]) %) 3]
    ["destructured" #(let [[a & more] (seq %)] [a more]) 2]

@@ -3,7 +3,7 @@
   that asks for it waits for ever."
   (:require [clj-kondo.hooks-api :as api]))
 
-(def ^:private switches '#{switch! throw! yield! yield-all!})
+(def ^:private switches '#{switch! throw! yield! yield-all! yield-to!})
 
 ;; What stands inside these runs when somebody calls it, by then perhaps outside the lock.
 (def ^:private later
