@@ -203,18 +203,21 @@ final class ContinuationEngine extends Engine {
     private final Runnable suspend;
     private @Nullable Traversal<?> innermost;
 
+    // Those in force where the one that has the control now came from.
+    private @Nullable Object bindings;
+
     BodyStack(Pull<?> pull) {
       this.pull = pull;
       Object scope = newScope("generator"); // of its own: a yield may lead over the bodies of others
-      continuation = newContinuation(scope, pull::runBody);
+      continuation = newContinuation(scope, this::begin);
       suspend = () -> suspendTo(scope);
     }
 
     @Override
-    public void resume() {
-      Strand here = Strand.current();
+    public void resume(Strand here) {
       Traversal<?> pullers = here.traversal;
-      Object bindings = Bindings.current();
+      Object pullersBindings = Bindings.current();
+      bindings = pullersBindings;
       if (innermost != null) {
         pull.outer = pullers;
         here.traversal = innermost;
@@ -224,7 +227,8 @@ final class ContinuationEngine extends Engine {
         isolate(this);
       } finally {
         here.traversal = pullers;
-        Bindings.restore(bindings);
+        Bindings.exchange(bindings, pullersBindings);
+        bindings = null;
       }
     }
 
@@ -233,16 +237,24 @@ final class ContinuationEngine extends Engine {
       mount(continuation);
     }
 
+    private void begin() {
+      pull.runBody();
+      bindings = Bindings.current();
+    }
+
     @Override
-    public void suspend() {
-      Object bindings = Bindings.current();
-      innermost = Strand.current().traversal;
+    public void suspend(Strand here) {
+      Object mine = Bindings.current();
+      Object pullers = bindings;
+      bindings = mine;
+      innermost = here.traversal;
       try {
         isolate(suspend);
       } catch (IllegalStateException e) {
+        bindings = pullers;
         throw refusal(pull + " in " + Greenlet.current(), e);
       }
-      Bindings.restore(bindings);
+      Bindings.exchange(bindings, mine);
     }
   }
 

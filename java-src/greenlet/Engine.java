@@ -78,11 +78,11 @@ abstract class Engine {
 
   /** The stack of a generator's body. */
   interface BodyStack {
-    /** Runs {@link Pull#runBody}, from its start or from where it suspended itself, until it suspends itself or ends. */
-    void resume();
+    /** On the puller's stack, {@code here}: runs {@link Pull#runBody}, from its start or from where it suspended itself, until it suspends itself or ends. */
+    void resume(Strand here);
 
-    /** Suspends the body, on whose stack this is called, and lets the call of resume return. */
-    void suspend();
+    /** On the body's stack, {@code here}: suspends it and lets the call of resume return. */
+    void suspend(Strand here);
   }
 
   /** What to throw where {@code who} would have to be suspended on top of a frame that cannot be. */

@@ -39,7 +39,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
 
   /** Runs the body as far as its next yield, unless it has yielded already. False at its end. */
   boolean advance() {
-    Strand here = Strand.current();
+    Strand here = here();
     require(here, "pulled from");
     if (!ready && !over) resume(here);
     return ready;
@@ -59,7 +59,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
 
   /** Has the pending yield return a value or throw an exception, and runs the body as far as its next yield. */
   boolean answer(@Nullable Object value, @Nullable Throwable exception) {
-    Strand here = Strand.current();
+    Strand here = here();
     require(here, exception == null ? "sent to" : "thrown into");
     if (over) throw new IllegalStateException("nothing can be sent to the " + this + ": its body has ended");
     if (ready) throw new IllegalStateException("the " + this + " has yielded a value that nobody has taken; take it with next first");
@@ -79,7 +79,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
   /** Unwinds the body, if it is suspended. */
   void close() {
     if (closed) return;
-    Strand here = Strand.current();
+    Strand here = here();
     require(here, "closed");
     take();
     if (over || !started) {
@@ -100,9 +100,15 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
   }
 
   @Nullable Object result() {
-    require(Strand.current(), "asked for its result");
+    require(here(), "asked for its result");
     if (!over) throw new IllegalStateException("the " + this + " has no result yet: its body has not ended");
     return result;
+  }
+
+  /** The strand of the calling thread, without a look-up where that is the owner's. */
+  private Strand here() {
+    Strand likely = owner;
+    return likely != null && likely.thread == Thread.currentThread() ? likely : Strand.current();
   }
 
   private void require(Strand here, String verb) {
@@ -110,7 +116,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
       throw new IllegalStateException("the " + this + " cannot be " + verb + " by " + here.tree().current() + ": " + puller
           + " is pulling from it, and its body is running or has switched away; let it come to its next yield first");
     }
-    if (confined) requireOwner(here, verb);
+    if (confined && owner != here) requireOwner(here, verb);
     if (closed) throw new IllegalStateException("the " + this + " cannot be " + verb + ": it has been closed; begin another traversal");
   }
 
@@ -127,7 +133,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
   private void resume(Strand here) {
     puller = here.tree().current();
     try {
-      stack.resume();
+      stack.resume(here);
       started = true;
     } finally {
       puller = null;
@@ -143,7 +149,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
     value = yielded;
     ready = true;
     try {
-      stack.suspend();
+      stack.suspend(here);
     } catch (Throwable t) { // refused
       take();
       throw t;

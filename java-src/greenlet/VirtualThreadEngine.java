@@ -119,8 +119,7 @@ final class VirtualThreadEngine extends Engine {
     }
 
     @Override
-    public void resume() {
-      Strand here = Strand.current();
+    public void resume(Strand here) {
       Strand before = here.pulledFrom;
       puller = here;
       here.pulledFrom = strand;
@@ -166,7 +165,7 @@ final class VirtualThreadEngine extends Engine {
     }
 
     @Override
-    public void suspend() {
+    public void suspend(Strand here) {
       Strand to = puller;
       if (carrier == null || !carrier.isCarrying()) {
         to.wake();
@@ -188,7 +187,7 @@ final class VirtualThreadEngine extends Engine {
     @Nullable Object onPuller(Body toRun) throws Throwable {
       request = toRun;
       try {
-        suspend();
+        suspend(strand);
       } catch (IllegalStateException e) { // refused
         request = null;
         throw e;
