@@ -77,7 +77,7 @@ class EngineDifferencesTest {
 
   static volatile Runnable inInitialiser;
 
-  private static void initialiseClass(Runnable initialiser) throws Exception {
+  static void initialiseClass(Runnable initialiser) throws Exception {
     inInitialiser = initialiser;
     try (InputStream in = EngineDifferencesTest.class.getResourceAsStream("EngineDifferencesTest$Initialised.class")) {
       MethodHandles.lookup().defineHiddenClass(in.readAllBytes(), true);
