@@ -142,6 +142,22 @@ class EngineDifferencesTest {
   }
 
   @RootTest
+  @DisplayName("a blocking call, or Thread.yield, in a greenlet or iterator with a native frame below its caller: as anywhere, on both")
+  void blockingCallAboveNativeFrame() throws Throwable {
+    List<Object> trace = new ArrayList<>();
+    Body body = args -> {
+      Thread.yield();
+      Threads.PLATFORM.run("other", () -> trace.add("other"));
+      return "body";
+    };
+    initialiseClass(() -> {
+      trace.add(Greenlet.of(body).switchTo());
+      trace.add(Generator.of(out -> out.yield(body.run())).iterator().next());
+    });
+    assertEquals(List.of("other", "body", "other", "body"), trace);
+  }
+
+  @RootTest
   @DisplayName("ScopedValue at the start of a body: the starter's; unbound")
   void scopedValue() throws Throwable {
     assumeTrue(Scoped.available(), "a JDK with scoped values");
