@@ -113,16 +113,18 @@ class EngineDifferencesTest {
   @RootTest
   @DisplayName("L3 a yield with a native frame below: refused in an iterator, and the traversal goes on; works")
   void nativeFrameInIterator() {
+    boolean carried = Carrier.unavailable() == null && !Thread.currentThread().isVirtual();
+    boolean refused = IN_THREAD || carried;
     List<Object> trace = new ArrayList<>();
     Generator<String> g = Generator.of(out -> {
       initialiseClass(() -> {
-        if (IN_THREAD) assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "native frame");
+        if (refused) assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "native frame");
         else out.yield("from below");
       });
       out.yield("from outside");
     });
     g.iterator().forEachRemaining(trace::add);
-    assertEquals(IN_THREAD ? List.of("from outside") : List.of("from below", "from outside"), trace);
+    assertEquals(refused ? List.of("from outside") : List.of("from below", "from outside"), trace);
   }
 
   @RootTest
