@@ -77,7 +77,7 @@ class EngineDifferencesTest {
 
   static volatile Runnable inInitialiser;
 
-  private static void initialiseClass(Runnable initialiser) throws Exception {
+  static void initialiseClass(Runnable initialiser) throws Exception {
     inInitialiser = initialiser;
     try (InputStream in = EngineDifferencesTest.class.getResourceAsStream("EngineDifferencesTest$Initialised.class")) {
       MethodHandles.lookup().defineHiddenClass(in.readAllBytes(), true);
@@ -113,16 +113,18 @@ class EngineDifferencesTest {
   @RootTest
   @DisplayName("L3 a yield with a native frame below: refused in an iterator, and the traversal goes on; works")
   void nativeFrameInIterator() {
+    boolean carried = Carrier.unavailable() == null && !Thread.currentThread().isVirtual();
+    boolean refused = IN_THREAD || carried;
     List<Object> trace = new ArrayList<>();
     Generator<String> g = Generator.of(out -> {
       initialiseClass(() -> {
-        if (IN_THREAD) assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "native frame");
+        if (refused) assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "native frame");
         else out.yield("from below");
       });
       out.yield("from outside");
     });
     g.iterator().forEachRemaining(trace::add);
-    assertEquals(IN_THREAD ? List.of("from outside") : List.of("from below", "from outside"), trace);
+    assertEquals(refused ? List.of("from outside") : List.of("from below", "from outside"), trace);
   }
 
   @RootTest
@@ -139,6 +141,22 @@ class EngineDifferencesTest {
     trace.add("root");
     other.join();
     assertEquals(List.of("greenlet", "root"), trace);
+  }
+
+  @RootTest
+  @DisplayName("a blocking call, or Thread.yield, in a greenlet or iterator with a native frame below its caller: as anywhere, on both")
+  void blockingCallAboveNativeFrame() throws Throwable {
+    List<Object> trace = new ArrayList<>();
+    Body body = args -> {
+      Thread.yield();
+      Threads.PLATFORM.run("other", () -> trace.add("other"));
+      return "body";
+    };
+    initialiseClass(() -> {
+      trace.add(Greenlet.of(body).switchTo());
+      trace.add(Generator.of(out -> out.yield(body.run())).iterator().next());
+    });
+    assertEquals(List.of("other", "body", "other", "body"), trace);
   }
 
   @RootTest

@@ -7,20 +7,29 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.Stream;
 
-/** A program in a JVM of its own, which runs with the same engine as this one and has to end by itself, with code 0. */
+/** A program in a JVM of its own, which has to end by itself, with code 0. */
 record Program(String scenario) {
   static final int MEASUREMENTS = 5;
 
-  /** Runs it with {@code options} for the JVM; returns the lines that it printed. */
+  /** Runs it with this JVM's engine, and {@code options} for the JVM besides; returns the lines that it printed. */
   List<String> run(String... options) throws Exception {
-    List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
-    ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-        .filter(option -> option.matches("(-Dgreenlet\\.|--add-exports|--add-opens|--enable-preview).*"))
-        .forEach(command::add);
-    command.addAll(List.of(options));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Program.class.getName(), scenario));
+    Stream<String> engine = ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+        .filter(option -> option.matches("(-Dgreenlet\\.|--add-exports|--add-opens|--enable-preview).*"));
+    return launch(Stream.of(engine, Stream.of(options), Stream.of("-cp", System.getProperty("java.class.path"), Program.class.getName()))
+        .flatMap(all -> all)
+        .toList());
+  }
+
+  /** Runs it with nothing but {@code options} for the JVM, of which the last names the main class. */
+  List<String> launch(List<String> options) throws Exception {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(options);
+    command.add(scenario);
     Path out = Files.createTempFile("program", ".txt");
     try {
       Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(out.toFile()).start();
@@ -50,6 +59,7 @@ record Program(String scenario) {
         inEndedThreads(20);
         atExit(10);
       }
+      case "engine" -> useEngine();
       case "abandon" -> Threads.VIRTUAL.run("main", Program::abandon);
       default -> throw new IllegalArgumentException(args[0]);
     }
@@ -128,6 +138,37 @@ record Program(String scenario) {
       System.out.println(Generator.of(out -> out.yield("element")).iterator().next());
       System.out.println(events);
     }));
+  }
+
+  /** Each use twice, and what comes of it. */
+  private static void useEngine() {
+    List<Callable<Object>> uses = List.of(Greenlet::engine, Program::exchange, Program::pullInTurn);
+    for (Callable<Object> use : uses) {
+      for (int i = 0; i < 2; i++) {
+        try {
+          System.out.println(use.call());
+        } catch (Throwable t) {
+          System.out.println(t);
+        }
+      }
+    }
+  }
+
+  private static List<Object> exchange() {
+    Greenlet main = Greenlet.current();
+    Greenlet g = Greenlet.of(args -> List.of("result", main.switchTo(args[0])));
+    return List.of(g.switchTo("one"), g.switchTo("two"), g.isDead());
+  }
+
+  private static List<Object> pullInTurn() {
+    Generator<Integer> naturals = Generator.of(out -> {
+      for (int i = 0; ; i++) out.yield(i);
+    });
+    List<Object> trace = new ArrayList<>();
+    for (Cursor<Integer> c : List.of(naturals.cursor(), naturals.sharedCursor())) {
+      for (int i = 0; i < 2; i++) trace.add(c.next());
+    }
+    return trace;
   }
 
   private static void abandon() {

@@ -1,0 +1,375 @@
+package greenlet;
+
+import static greenlet.Refusal.assertRefused;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.lang.ref.WeakReference;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledForJreRange;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** Bodies that are carried by whoever pulls them, where that is a platform thread. */
+@ExtendWith(LeakCheck.class)
+class CarrierTest {
+  private final List<Object> trace = Collections.synchronizedList(new ArrayList<>());
+
+  @BeforeAll
+  static void available() {
+    assumeTrue(Carrier.unavailable() == null, Carrier::unavailable);
+  }
+
+  // JDK 21 to 23 do not have the fault, so there is nothing to catch.
+  @Test
+  @EnabledForJreRange(minVersion = 24)
+  @DisplayName("the proof at start-up catches a carrier that does not inflate its puller's locks")
+  void proofCatches() {
+    assertFalse(Carrier.keepsLocks(null));
+  }
+
+  @Test
+  @DisplayName("the proof at start-up holds with the locks inflated, time and again")
+  void proofHolds() {
+    for (int i = 0; i < 100; i++) assertTrue(Carrier.keepsLocks(new Strand.Locks()));
+  }
+
+  /** Who runs the calling virtual thread: its text form ends with the name of that thread. */
+  private static boolean isCarriedBy(String name) {
+    return Thread.currentThread().toString().endsWith("@" + name);
+  }
+
+  @RootTest
+  @DisplayName("A platform thread carries what it pulls, a virtual one does not")
+  void carries() {
+    boolean isPlatform = !Thread.currentThread().isVirtual();
+    Cursor<Boolean> c = Generator.<Boolean>of(out -> {
+      for (int i = 0; i < 3; i++) out.yield(isCarriedBy("test"));
+    }).sharedCursor();
+    for (int i = 0; i < 3; i++) assertEquals(isPlatform, c.next());
+    assertFalse(c.hasNext());
+  }
+
+  @RootTest
+  @DisplayName("A body that blocks goes on where its puller waits for it")
+  void blocks() throws Throwable {
+    CountDownLatch released = new CountDownLatch(1);
+    Thread[] body = new Thread[1];
+    Cursor<Object> c = Generator.of(out -> {
+      body[0] = Thread.currentThread();
+      out.yield("before");
+      released.await();
+      out.yield("after");
+    }).sharedCursor();
+    assertEquals("before", c.next());
+    Future<Void> other = Threads.PLATFORM.start("other", () -> {
+      Threads.until(() -> body[0].getState() == Thread.State.WAITING);
+      released.countDown();
+      return null;
+    });
+    assertEquals("after", c.next());
+    assertFalse(c.hasNext());
+    Threads.await(other);
+  }
+
+  @RootTest
+  @DisplayName("Pullers take turns, carriers or not: the body is one thread, with its locals, and its elements are in order")
+  void pullersTakeTurns() throws Throwable {
+    int elements = 300;
+    ThreadLocal<Integer> local = new ThreadLocal<>();
+    Cursor<Integer> c = Generator.<Integer>of(out -> {
+      Thread me = Thread.currentThread();
+      for (int i = 0; i < elements; i++) {
+        local.set(i);
+        out.yield(i);
+        assertSame(me, Thread.currentThread());
+        assertEquals(i, local.get());
+      }
+    }).sharedCursor();
+    List<ExecutorService> pullers = Stream.of(Thread.ofPlatform().daemon(), Thread.ofVirtual(), Thread.ofPlatform().daemon())
+        .map(builder -> Executors.newSingleThreadExecutor(builder.factory()))
+        .toList();
+    try {
+      for (int i = 0; i < elements; i++) {
+        trace.add(Threads.await(pullers.get(i % 3).submit(c::next)));
+        trace.add(Threads.await(pullers.get(i % 3).submit(local::get))); // the puller's own
+      }
+    } finally {
+      pullers.forEach(ExecutorService::close);
+    }
+    List<Object> expected = new ArrayList<>();
+    for (int i = 0; i < elements; i++) Collections.addAll(expected, i, null);
+    assertEquals(expected, trace);
+    assertFalse(c.hasNext());
+  }
+
+  @RootTest
+  @DisplayName("A body that blocks while it is carried may be pulled by another thread afterwards")
+  void blocksThenMoves() throws Throwable {
+    Cursor<Integer> c = Generator.<Integer>of(out -> {
+      for (int i = 0; i < 20; i++) {
+        CountDownLatch released = new CountDownLatch(1);
+        Future<Void> other = Threads.PLATFORM.start("other", Threads.callable(released::countDown));
+        released.await();
+        Threads.await(other);
+        out.yield(i);
+      }
+    }).sharedCursor();
+    for (int i = 0; i < 20; i += 2) {
+      trace.add(c.next());
+      trace.add(Threads.values()[i / 2 % 2].call("another", c::next));
+    }
+    assertEquals(IntStream.range(0, 20).boxed().toList(), trace);
+    assertFalse(c.hasNext());
+  }
+
+  @RootTest
+  @DisplayName("One that is forgotten half way is collected with its stack, and nothing in it runs")
+  void forgotten() {
+    List<WeakReference<?>> references = new ArrayList<>();
+    forget(references);
+    assertEquals(2, references.size());
+    Threads.collect(() -> references.stream().allMatch(reference -> reference.get() == null));
+    assertEquals(List.of(), trace);
+  }
+
+  private void forget(List<WeakReference<?>> references) {
+    Cursor<Integer> c = Generator.<Integer>of(out -> {
+      Object onStack = new Object();
+      references.add(new WeakReference<>(onStack));
+      try {
+        for (int i = 0; ; i++) out.yield(i);
+      } finally {
+        trace.add(onStack);
+      }
+    }).sharedCursor();
+    references.add(new WeakReference<>(c));
+    for (int i = 0; i < 3; i++) c.next();
+  }
+
+  @RootTest
+  @DisplayName("Virtual threads that the body starts run while it waits for them, and after it has yielded")
+  void virtualThreadsOfBody() throws Throwable {
+    CountDownLatch yielded = new CountDownLatch(1);
+    CountDownLatch ended = new CountDownLatch(1);
+    Cursor<Object> c = Generator.of(out -> {
+      out.yield(Threads.VIRTUAL.call("within", () -> {
+        Thread.yield();
+        return "from within";
+      }));
+      Thread.ofVirtual().start(() -> {
+        try {
+          Threads.await(yielded);
+          ended.countDown();
+        } catch (InterruptedException e) {
+          trace.add(e);
+        }
+      });
+      out.yield("second");
+    }).sharedCursor();
+    assertEquals("from within", c.next());
+    assertEquals("second", c.next());
+    yielded.countDown();
+    Threads.await(ended);
+    assertFalse(c.hasNext());
+    assertEquals(List.of(), trace);
+  }
+
+  @RootTest
+  @DisplayName("A body that is carried pulls from others, confined or shared")
+  void nested() {
+    Generator<Integer> inner = Generator.of(out -> {
+      for (int i = 0; i < 3; i++) out.yield(i);
+    });
+    Cursor<Integer> c = Generator.<Integer>of(out -> {
+      Cursor<Integer> confined = inner.cursor();
+      Cursor<Integer> shared = inner.sharedCursor();
+      while (confined.hasNext()) {
+        out.yield(confined.next());
+        out.yield(10 + shared.next());
+      }
+      inner.stream().forEach(out::yield);
+    }).sharedCursor();
+    c.forEachRemaining(trace::add);
+    assertEquals(List.of(0, 10, 1, 11, 2, 12, 0, 1, 2), trace);
+  }
+
+  @RootTest
+  @DisplayName("A switch in a body suspends the puller, the root or another greenlet")
+  void switchInBody() {
+    Greenlet root = Greenlet.current();
+    Cursor<Object> c = Generator.of(out -> {
+      while (true) out.yield(List.of(Greenlet.current().name(), root.switchTo("switched")));
+    }).sharedCursor();
+    Greenlet puller = Greenlet.of(args -> List.of(c.next(), c.next()), root, "puller");
+    trace.add(puller.switchTo());
+    assertRefused(IllegalStateException.class, c::next, root, puller, "has switched away");
+    trace.add(puller.switchTo("one"));
+    trace.add(puller.switchTo("two"));
+    assertTrue(puller.isDead());
+    trace.add(c.next()); // the root switches to itself
+    c.close();
+    assertEquals(
+        List.of("switched", "switched", List.of(List.of("puller", "one"), List.of("puller", "two")), List.of("root", "switched")),
+        trace);
+  }
+
+  @RootTest
+  @DisplayName("An exception ends the body, carried or after it has blocked, and comes out as it is")
+  void fails() throws Throwable {
+    IOException failure = new IOException();
+    for (boolean blocks : new boolean[] {false, true}) {
+      Cursor<Integer> c = Generator.<Integer>of(out -> {
+        out.yield(1);
+        if (blocks) Threads.VIRTUAL.run("other", () -> {});
+        throw failure;
+      }).sharedCursor();
+      assertEquals(1, c.next());
+      assertSame(failure, assertThrows(Throwable.class, c::hasNext));
+      assertTrue(c.isOver());
+      assertFalse(c.hasNext());
+    }
+  }
+
+  /** Waits for what never comes; tells what ended that. */
+  private static String blockForGood() {
+    try {
+      return new CountDownLatch(1).await(10, TimeUnit.SECONDS) ? "released" : "nothing";
+    } catch (InterruptedException e) {
+      return "interrupt";
+    }
+  }
+
+  @RootTest
+  @DisplayName("An interrupt of the puller reaches the body that it waits for: one that is blocked")
+  void interruptWhileBlocked() throws Throwable {
+    Thread puller = Thread.currentThread();
+    Thread[] body = new Thread[1];
+    Cursor<String> c = Generator.<String>of(out -> {
+      body[0] = Thread.currentThread();
+      out.yield("before");
+      out.yield(blockForGood());
+    }).sharedCursor();
+    assertEquals("before", c.next());
+    Future<Void> other = Threads.PLATFORM.start("other", () -> {
+      Threads.until(() -> body[0].getState() == Thread.State.TIMED_WAITING);
+      puller.interrupt();
+      return null;
+    });
+    assertEquals("interrupt", c.next());
+    Threads.await(other);
+    assertFalse(Thread.interrupted());
+  }
+
+  /** The body runs until the puller has been interrupted, and then calls {@code then}. */
+  private static String interruptedWhileItRuns(Callable<String> then) throws Throwable {
+    Thread puller = Thread.currentThread();
+    CountDownLatch running = new CountDownLatch(1);
+    AtomicBoolean interrupted = new AtomicBoolean();
+    Cursor<String> c = Generator.<String>of(out -> {
+      out.yield("before");
+      running.countDown();
+      while (!interrupted.get()) Thread.onSpinWait(); // Thread.yield would leave the puller's thread
+      out.yield(then.call());
+    }).sharedCursor();
+    assertEquals("before", c.next());
+    Future<Void> other = Threads.PLATFORM.start("other", () -> {
+      running.await();
+      puller.interrupt();
+      interrupted.set(true);
+      return null;
+    });
+    String result = c.next();
+    Threads.await(other);
+    return result;
+  }
+
+  @RootTest
+  @DisplayName("An interrupt of the puller reaches the body that it waits for: one that runs, and blocks later")
+  void interruptBeforeItBlocks() throws Throwable {
+    assertEquals("interrupt", interruptedWhileItRuns(CarrierTest::blockForGood));
+    assertFalse(Thread.interrupted());
+  }
+
+  @RootTest
+  @DisplayName("An interrupt of the puller reaches the body that it waits for: one that runs, and asks for it")
+  void interruptSeen() throws Throwable {
+    assertEquals("seen", interruptedWhileItRuns(() -> {
+      Threads.until(() -> Thread.currentThread().isInterrupted());
+      Thread.interrupted();
+      return "seen";
+    }));
+    assertFalse(Thread.interrupted());
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("An interrupt that the body has not taken is the puller's after the yield")
+  void interruptComesBack() throws Throwable {
+    assertEquals("yields", interruptedWhileItRuns(() -> "yields"));
+    assertTrue(Thread.interrupted());
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("An interrupt that the body has not taken is the puller's after the yield, also where the body gave way before")
+  void interruptComesBackLater() throws Throwable {
+    assertEquals("yields", interruptedWhileItRuns(() -> {
+      Thread.yield();
+      return "yields";
+    }));
+    assertTrue(Thread.interrupted());
+  }
+
+  @RootTest
+  @DisplayName("A yield with a native frame below: refused where the body is carried, else it works; the traversal goes on")
+  void nativeFrame() {
+    boolean isPlatform = !Thread.currentThread().isVirtual();
+    Cursor<String> c = Generator.<String>of(out -> {
+      out.yield("before");
+      EngineDifferencesTest.initialiseClass(() -> {
+        if (isPlatform) {
+          assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "generator-", "native frame");
+        } else {
+          out.yield("from below");
+        }
+      });
+      out.yield("after");
+    }).sharedCursor();
+    c.forEachRemaining(trace::add);
+    assertEquals(isPlatform ? List.of("before", "after") : List.of("before", "from below", "after"), trace);
+  }
+
+  @RootTest
+  @DisplayName("A blocking call with a native frame below blocks the puller, until it returns")
+  void nativeFrameBlocks() {
+    Cursor<String> c = Generator.<String>of(out -> {
+      EngineDifferencesTest.initialiseClass(() -> {
+        try {
+          Threads.PLATFORM.run("other", () -> trace.add("other"));
+        } catch (Throwable t) {
+          trace.add(t);
+        }
+      });
+      out.yield("after");
+    }).sharedCursor();
+    c.forEachRemaining(trace::add);
+    assertEquals(List.of("other", "after"), trace);
+  }
+}
