@@ -3,6 +3,7 @@ package greenlet;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -166,7 +167,7 @@ final class ContinuationEngine extends Engine {
       for (Greenlet next = tree.current(); next != root; next = tree.current()) {
         try {
           if (next.stack == null) next.stack = new GreenletStack(next);
-          mount(((GreenletStack) next.stack).continuation);
+          ((GreenletStack) next.stack).mount();
         } catch (Throwable t) { // no room for it
           if (isFirst) throw t;
           tree.refuse(next, t);
@@ -177,7 +178,26 @@ final class ContinuationEngine extends Engine {
   }
 
   private static final class GreenletStack {
-    final Object continuation;
+    /*
+     * Another thread may ask for the stack trace at any time. To walk a continuation while it runs would crash the JVM, so
+     * each keeps the other out.
+     */
+    private static final int LEFT_ALONE = 0;
+    private static final int MOUNTED = 1;
+    private static final int READ = 2;
+    private static final VarHandle USE;
+
+    static {
+      try {
+        USE = MethodHandles.lookup().findVarHandle(GreenletStack.class, "use", int.class);
+      } catch (ReflectiveOperationException e) {
+        throw new ExceptionInInitializerError(e);
+      }
+    }
+
+    private final Object continuation;
+    private volatile int use;
+    private boolean suspended;
 
     GreenletStack(Greenlet greenlet) {
       continuation = newContinuation(GREENLETS, () -> begin(greenlet));
@@ -189,6 +209,30 @@ final class ContinuationEngine extends Engine {
       Bindings.exchange(tree.bindings, greenlet.bindings);
       greenlet.run();
       tree.bindings = Bindings.current();
+    }
+
+    void mount() {
+      while (!USE.compareAndSet(this, LEFT_ALONE, MOUNTED)) Thread.onSpinWait();
+      suspended = false;
+      try {
+        ContinuationEngine.mount(continuation);
+        suspended = true;
+      } finally {
+        USE.setRelease(this, LEFT_ALONE);
+      }
+    }
+
+    /** The frames, or null if it is not suspended. */
+    StackTraceElement @Nullable [] read(Greenlet greenlet) {
+      while (!USE.compareAndSet(this, LEFT_ALONE, READ)) {
+        if (use == MOUNTED) return null;
+        Thread.onSpinWait();
+      }
+      try {
+        return suspended && !greenlet.isFinished() ? stackTrace(continuation) : null;
+      } finally {
+        USE.setRelease(this, LEFT_ALONE);
+      }
     }
   }
 
@@ -265,12 +309,9 @@ final class ContinuationEngine extends Engine {
 
   private static Stream<StackTraceElement> onItsStack(Greenlet greenlet) {
     Tree tree = greenlet.tree();
-    if (greenlet != tree.current() && greenlet.stack instanceof GreenletStack stack) {
-      try {
-        return usersFrames(stackTrace(stack.continuation), true, true);
-      } catch (IllegalStateException e) {
-        return Stream.empty(); // another thread asked, and just then it was mounted
-      }
+    if (greenlet.stack instanceof GreenletStack stack) {
+      StackTraceElement[] suspended = stack.read(greenlet);
+      if (suspended != null) return usersFrames(suspended, true, true);
     }
     StackTraceElement[] all = tree.thread.getStackTrace();
     int root = all.length; // where its frames begin

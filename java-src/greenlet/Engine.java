@@ -78,7 +78,10 @@ abstract class Engine {
 
   /** The stack of a generator's body. */
   interface BodyStack {
-    /** On the puller's stack, {@code here}: runs {@link Pull#runBody}, from its start or from where it suspended itself, until it suspends itself or ends. */
+    /**
+     * On the puller's stack, {@code here}: runs {@link Pull#runBody}, from its start or from where it suspended itself, until
+     * it suspends itself or ends.
+     */
     void resume(Strand here);
 
     /** On the body's stack, {@code here}: suspends it and lets the call of resume return. */

@@ -122,8 +122,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
 
   private void requireOwner(Strand here, String verb) {
     Strand home = here.home();
-    if (owner == null) owner = home;
-    if (owner != home) {
+    if (owner != null && owner != home) {
       throw new WrongThreadException("the " + this + " cannot be " + verb + " in thread " + Tree.describe(home.thread)
           + ": it belongs to thread " + Tree.describe(owner.thread) + ", which first pulled from it; "
           + "use a seq or a stream, which any thread may continue");
@@ -131,6 +130,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
   }
 
   private void resume(Strand here) {
+    if (confined && owner == null) owner = here.home();
     puller = here.tree().current();
     try {
       stack.resume(here);

@@ -144,19 +144,20 @@ class EngineDifferencesTest {
   }
 
   @RootTest
-  @DisplayName("a blocking call, or Thread.yield, in a greenlet or iterator with a native frame below its caller: as anywhere, on both")
-  void blockingCallAboveNativeFrame() throws Throwable {
+  @DisplayName("L3 Thread.yield in a greenlet of a virtual thread that has a native frame below: an error, and all is usable; works")
+  void yieldOfThreadAboveNativeFrame() throws Throwable {
+    boolean refused = IN_THREAD && Thread.currentThread().isVirtual();
     List<Object> trace = new ArrayList<>();
-    Body body = args -> {
-      Thread.yield();
-      Threads.PLATFORM.run("other", () -> trace.add("other"));
-      return "body";
-    };
     initialiseClass(() -> {
-      trace.add(Greenlet.of(body).switchTo());
-      trace.add(Generator.of(out -> out.yield(body.run())).iterator().next());
+      Greenlet g = Greenlet.of(args -> {
+        Thread.yield();
+        return "body";
+      });
+      if (refused) assertRefused(IllegalStateException.class, g::switchTo, "Pinned");
+      else trace.add(g.switchTo());
+      trace.add(Greenlet.of(args -> "another").switchTo());
     });
-    assertEquals(List.of("other", "body", "other", "body"), trace);
+    assertEquals(refused ? List.of("another") : List.of("body", "another"), trace);
   }
 
   @RootTest
