@@ -177,14 +177,15 @@ final class ContinuationEngine extends Engine {
     });
   }
 
-  private static final class GreenletStack {
+  private static final class GreenletStack implements Runnable {
     /*
      * Another thread may ask for the stack trace at any time. To walk a continuation while it runs would crash the JVM, so
      * each keeps the other out.
      */
-    private static final int LEFT_ALONE = 0;
+    private static final int UNSTARTED = 0;
     private static final int MOUNTED = 1;
-    private static final int READ = 2;
+    private static final int SUSPENDED = 2;
+    private static final int READ = 3;
     private static final VarHandle USE;
 
     static {
@@ -195,15 +196,17 @@ final class ContinuationEngine extends Engine {
       }
     }
 
+    private final Greenlet greenlet;
     private final Object continuation;
     private volatile int use;
-    private boolean suspended;
 
     GreenletStack(Greenlet greenlet) {
-      continuation = newContinuation(GREENLETS, () -> begin(greenlet));
+      this.greenlet = greenlet;
+      continuation = newContinuation(GREENLETS, this);
     }
 
-    private static void begin(Greenlet greenlet) {
+    @Override
+    public void run() {
       Tree tree = greenlet.tree();
       tree.root().traversal = null;
       Bindings.exchange(tree.bindings, greenlet.bindings);
@@ -212,26 +215,25 @@ final class ContinuationEngine extends Engine {
     }
 
     void mount() {
-      while (!USE.compareAndSet(this, LEFT_ALONE, MOUNTED)) Thread.onSpinWait();
-      suspended = false;
+      if (use == UNSTARTED) use = MOUNTED; // nobody else writes then
+      else while (!USE.compareAndSet(this, SUSPENDED, MOUNTED)) Thread.onSpinWait();
       try {
         ContinuationEngine.mount(continuation);
-        suspended = true;
       } finally {
-        USE.setRelease(this, LEFT_ALONE);
+        USE.setRelease(this, SUSPENDED);
       }
     }
 
     /** The frames, or null if it is not suspended. */
-    StackTraceElement @Nullable [] read(Greenlet greenlet) {
-      while (!USE.compareAndSet(this, LEFT_ALONE, READ)) {
-        if (use == MOUNTED) return null;
+    StackTraceElement @Nullable [] read() {
+      while (!USE.compareAndSet(this, SUSPENDED, READ)) {
+        if (use != READ) return null;
         Thread.onSpinWait();
       }
       try {
-        return suspended && !greenlet.isFinished() ? stackTrace(continuation) : null;
+        return greenlet.isFinished() ? null : stackTrace(continuation);
       } finally {
-        USE.setRelease(this, LEFT_ALONE);
+        USE.setRelease(this, SUSPENDED);
       }
     }
   }
@@ -310,7 +312,7 @@ final class ContinuationEngine extends Engine {
   private static Stream<StackTraceElement> onItsStack(Greenlet greenlet) {
     Tree tree = greenlet.tree();
     if (greenlet.stack instanceof GreenletStack stack) {
-      StackTraceElement[] suspended = stack.read(greenlet);
+      StackTraceElement[] suspended = stack.read();
       if (suspended != null) return usersFrames(suspended, true, true);
     }
     StackTraceElement[] all = tree.thread.getStackTrace();

@@ -2,7 +2,7 @@ package greenlet;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,7 +41,7 @@ public final class Greenlet implements AutoCloseable {
    * State: tree null: unstarted; tree set and not finished: active; finished: its body is over. A root has its tree
    * from the start. Whether it is suspended or running only the tree knows.
    */
-  private static final AtomicLong COUNT = new AtomicLong();
+  private static final AtomicInteger COUNT = new AtomicInteger();
   private static final VarHandle TREE;
 
   static {
@@ -53,7 +53,7 @@ public final class Greenlet implements AutoCloseable {
   }
 
   private final @Nullable String name;
-  private final long number;
+  private final int number;
   private @Nullable Body body;
   private volatile @Nullable Greenlet parent;
   private volatile @Nullable Tree tree;
@@ -306,7 +306,7 @@ public final class Greenlet implements AutoCloseable {
    * @return the name it was given, or one that is made up
    */
   public String name() {
-    return name != null ? name : "greenlet-" + number;
+    return name != null ? name : "greenlet-" + Integer.toUnsignedString(number);
   }
 
   /**

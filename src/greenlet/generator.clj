@@ -4,7 +4,7 @@
   (:import (clojure.lang Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential)
            (greenlet Cursor Generator$Returning Greenlet GreenletExit)
            (java.io Writer)
-           (java.util Comparator List PriorityQueue)
+           (java.util ArrayList Comparator List PriorityQueue)
            (java.util.concurrent.locks ReentrantLock)
            (java.util.function Consumer Predicate)))
 
@@ -140,7 +140,7 @@
   (containsAll [this c] (.containsAll ^List (vec this) c))
   (get [this i] (nth this i))
   (indexOf [this x] (.indexOf ^List (vec this) x))
-  (lastIndexOf [this x] (.lastIndexOf ^List (vec this) x))
+  (lastIndexOf [this x] (.lastIndexOf (ArrayList. ^List this) x)) ; by Java's equals, as LazySeq's
   (listIterator [this] (.listIterator ^List (vec this)))
   (listIterator [this i] (.listIterator ^List (vec this) i))
   (subList [this from to] (.subList ^List (vec this) from to))
