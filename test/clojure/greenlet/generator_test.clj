@@ -7,18 +7,13 @@
             [clojure.test.check.properties :as prop]
             [greenlet.core :refer [current dead? generator generator* glet parent switch! yield! yield-all!]]
             [greenlet.poison :as poison]
-            [greenlet.watchdog :as watchdog :refer [on-each-root trace]])
+            [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (java.util ArrayList Arrays Collections)
            (java.util.function Consumer)
            (java.util.stream Stream StreamSupport)))
 
 (set! *warn-on-reflection* true)
-
-(defmacro ^:private thrown-by
-  "What `body` throws; nil if nothing."
-  [& body]
-  `(try ~@body nil (catch Throwable t# t#)))
 
 (defn- elements-of
   "A generator of the elements of `coll`."

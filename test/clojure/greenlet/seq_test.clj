@@ -5,7 +5,7 @@
             [clojure.test.check.generators :as gen]
             [clojure.test.check.properties :as prop]
             [greenlet.core :refer [current cursor gen-seq generator glet next! parent peek! result send! switch! throw! yield!]]
-            [greenlet.watchdog :as watchdog :refer [in-thread on-each-root trace]])
+            [greenlet.watchdog :as watchdog :refer [in-thread on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (java.lang WrongThreadException)
            (java.lang.ref WeakReference)
@@ -13,11 +13,6 @@
            (java.util.stream StreamSupport)))
 
 (set! *warn-on-reflection* true)
-
-(defmacro ^:private thrown-by
-  "What `body` throws; nil if nothing."
-  [& body]
-  `(try ~@body nil (catch Throwable t# t#)))
 
 (defn- elements-of
   "A generator of the elements of `coll`."

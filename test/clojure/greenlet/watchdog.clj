@@ -109,3 +109,8 @@
       (invoke [_ e] (swap! events conj e) e)
       clojure.lang.IDeref
       (deref [_] @events))))
+
+(defmacro thrown-by
+  "What `body` throws; nil if nothing."
+  [& body]
+  `(try ~@body nil (catch Throwable t# t#)))
