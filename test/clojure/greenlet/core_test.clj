@@ -3,7 +3,7 @@
   (:require [clojure.string :as str]
             [clojure.test :refer [deftest is testing]]
             [greenlet.core :as g :refer [active? current dead? glet greenlet parent set-listener! set-parent! switch! throw! yield!]]
-            [greenlet.watchdog :as watchdog :refer [in-thread on-each-root trace]])
+            [greenlet.watchdog :as watchdog :refer [in-thread on-each-root thrown-by trace]])
   (:import (clojure.asm ClassWriter Opcodes)
            (clojure.lang ArityException DynamicClassLoader)
            (greenlet Greenlet GreenletExit)
@@ -15,11 +15,6 @@
            (java.util.concurrent.locks ReentrantLock)))
 
 (set! *warn-on-reflection* true)
-
-(defmacro ^:private thrown-by
-  "What `body` throws; nil if nothing."
-  [& body]
-  `(try ~@body nil (catch Throwable t# t#)))
 
 (defn- exit? [x] (instance? GreenletExit x))
 
