@@ -1,7 +1,6 @@
 (ns greenlet.docs-test
   "Every example in the documentation does what it claims."
   (:require [clojure.test :refer [deftest is testing]]
-            [greenlet.core]
             [greenlet.doc-examples :as examples])
   (:import (java.io File)))
 
@@ -50,9 +49,13 @@
   (is (= [{:line 3, :code "      (a)\n        (b)"} {:line 9, :code "      (c)"}]
          (vec (examples/docstring-blocks (text "First." "" "      (a)" "        (b)" "" "    :option  text," "             and more" "" "      (c)" "" "  Last."))))))
 
+(def ^:private public-namespaces
+  '[greenlet.core])
+
 (deftest every-public-var-has-a-docstring-with-an-example-that-holds
-  (doseq [[name v] (sort (ns-publics 'greenlet.core))]
-    (testing (str name)
+  (doseq [namespace public-namespaces
+          [name v] (sort (ns-publics (doto namespace require)))]
+    (testing (str namespace "/" name)
       (let [results (examples/run-blocks (examples/docstring-blocks (:doc (meta v))))]
         (is (= [] (examples/broken results)))
         (is (pos? (reduce + (map :claims results))) "claims a result")))))
