@@ -28,9 +28,8 @@ final class ContinuationEngine extends Engine {
    * continuation. So whoever mounts on top of user code has to see to it that there are none: see Strand.inflateLocks. The
    * engine tries it out before it is used.
    *
-   * The scoped values in force are found by a walk up the stack whose result is cached for the thread, so after a
-   * suspension the wrong ones would be seen. Leaving a ScopedValue.where(…).run makes the JDK look again; hence both mounts
-   * and suspensions are run in one.
+   * The scoped values in force are kept with the thread, so after a suspension the wrong ones would be seen. Hence both
+   * mounts and suspensions are run by ScopedValues.keep.
    */
   static final String FLAG = "--add-exports java.base/jdk.internal.vm=" + OUR_MODULE;
 
@@ -40,13 +39,10 @@ final class ContinuationEngine extends Engine {
   private static final @Nullable MethodHandle YIELD;
   private static final @Nullable MethodHandle STACK_TRACE;
 
-  /** Runs a Runnable in {@code ScopedValue.where(…).run}, or just runs it, where the JDK has no scoped values yet. */
-  private static final @Nullable MethodHandle ISOLATE;
-
   private static final @Nullable Throwable UNAVAILABLE;
 
   static {
-    MethodHandle newScope = null, make = null, run = null, yield = null, stackTrace = null, isolate = null;
+    MethodHandle newScope = null, make = null, run = null, yield = null, stackTrace = null;
     Throwable unavailable = null;
     try {
       var lookup = MethodHandles.lookup();
@@ -62,7 +58,6 @@ final class ContinuationEngine extends Engine {
           .asType(MethodType.methodType(boolean.class, Object.class));
       stackTrace = lookup.findVirtual(continuation, "getStackTrace", MethodType.methodType(StackTraceElement[].class))
           .asType(MethodType.methodType(StackTraceElement[].class, Object.class));
-      isolate = isolation();
     } catch (Throwable t) {
       unavailable = t;
     }
@@ -71,20 +66,7 @@ final class ContinuationEngine extends Engine {
     RUN = run;
     YIELD = yield;
     STACK_TRACE = stackTrace;
-    ISOLATE = isolate;
     UNAVAILABLE = unavailable;
-  }
-
-  private static MethodHandle isolation() throws Throwable {
-    var lookup = MethodHandles.publicLookup();
-    var run = MethodType.methodType(void.class, Runnable.class);
-    if (Runtime.version().feature() < 25) return lookup.findVirtual(Runnable.class, "run", MethodType.methodType(void.class));
-    Class<?> scopedValue = Class.forName("java.lang.ScopedValue");
-    Class<?> carrier = Class.forName("java.lang.ScopedValue$Carrier");
-    Object key = lookup.findStatic(scopedValue, "newInstance", MethodType.methodType(scopedValue)).invoke();
-    var where = MethodType.methodType(carrier, scopedValue, Object.class);
-    Object bound = lookup.findStatic(scopedValue, "where", where).invoke(key, "of the library's own");
-    return lookup.findVirtual(carrier, "run", run).bindTo(bound);
   }
 
   private static final Object GREENLETS = UNAVAILABLE == null ? newScope("greenlets") : "unavailable";
@@ -141,18 +123,23 @@ final class ContinuationEngine extends Engine {
     Strand here = tree.root();
     Traversal<?> traversal = here.traversal;
     Object bindings = Bindings.current();
-    from.pulledFrom = here.pulledFrom;
-    here.pulledFrom = null;
+    Strand pulledFrom = here.pulledFrom;
+    if (pulledFrom != null) {
+      from.pulledFrom = pulledFrom;
+      here.pulledFrom = null;
+    }
     tree.bindings = bindings;
     try {
       if (from.isRoot()) mountInTurn(here, from);
-      else isolate(SUSPEND_GREENLET);
+      else ScopedValues.keep(SUSPEND_GREENLET);
     } catch (IllegalStateException e) {
       throw refusal(from.toString(), e);
     } finally {
-      here.traversal = traversal;
-      here.pulledFrom = from.pulledFrom;
-      from.pulledFrom = null;
+      if (here.traversal != traversal) here.traversal = traversal;
+      if (pulledFrom != null) {
+        here.pulledFrom = pulledFrom;
+        from.pulledFrom = null;
+      }
       Bindings.exchange(tree.bindings, bindings);
       tree.bindings = null;
     }
@@ -162,7 +149,7 @@ final class ContinuationEngine extends Engine {
   private void mountInTurn(Strand here, Greenlet root) {
     Tree tree = root.tree();
     if (inflatesLocks) here.inflateLocks();
-    isolate(() -> {
+    ScopedValues.keep(() -> {
       boolean isFirst = true;
       for (Greenlet next = tree.current(); next != root; next = tree.current()) {
         try {
@@ -265,12 +252,12 @@ final class ContinuationEngine extends Engine {
       Object pullersBindings = Bindings.current();
       bindings = pullersBindings;
       if (innermost != null) {
-        pull.outer = pullers;
+        if (pull.outer != pullers) pull.outer = pullers;
         here.traversal = innermost;
       }
       if (inflatesLocks) here.inflateLocks();
       try {
-        isolate(this);
+        ScopedValues.keep(this);
       } finally {
         here.traversal = pullers;
         Bindings.exchange(bindings, pullersBindings);
@@ -292,10 +279,10 @@ final class ContinuationEngine extends Engine {
     public void suspend(Strand here) {
       Object mine = Bindings.current();
       Object pullers = bindings;
-      bindings = mine;
-      innermost = here.traversal;
+      if (mine != pullers) bindings = mine;
+      if (innermost != here.traversal) innermost = here.traversal;
       try {
-        isolate(suspend);
+        ScopedValues.keep(suspend);
       } catch (IllegalStateException e) {
         bindings = pullers;
         throw refusal(pull + " in " + Greenlet.current(), e);
@@ -354,14 +341,6 @@ final class ContinuationEngine extends Engine {
   private static void suspendTo(Object scope) {
     try {
       boolean done = (boolean) YIELD.invokeExact(scope);
-    } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
-    }
-  }
-
-  private static void isolate(Runnable mountOrSuspension) {
-    try {
-      ISOLATE.invokeExact(mountOrSuspension);
     } catch (Throwable t) {
       throw Greenlet.<RuntimeException>unchecked(t);
     }

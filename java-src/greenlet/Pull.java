@@ -139,8 +139,9 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
       puller = null;
     }
     Throwable uncaught = failure;
+    if (uncaught == null) return;
     failure = null;
-    if (uncaught != null) throw Greenlet.<RuntimeException>unchecked(uncaught);
+    throw Greenlet.<RuntimeException>unchecked(uncaught);
   }
 
   @Override
@@ -156,9 +157,9 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
     }
     if (exit != null) throw exit;
     Object answer = sent;
+    if (answer != null) sent = null;
     Throwable exception = thrown;
-    sent = null;
-    thrown = null;
+    if (exception != null) thrown = null;
     if (exception != null) throw Greenlet.<RuntimeException>unchecked(exception);
     return answer;
   }

@@ -18,12 +18,16 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
 
   private final Generator<T> generator;
 
+  /** Of the thread that the body runs in. */
+  private @Nullable Strand strand;
+
   Traversal(Generator<T> generator) {
     this.generator = generator;
   }
 
   /** Runs the body on the stack of {@code here}; returns what ended it, or null, where it ended as it should. */
   final @Nullable Throwable runBody(Strand here) {
+    strand = here;
     outer = here.traversal;
     here.traversal = this;
     try {
@@ -39,7 +43,8 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
 
   @Override
   public final @Nullable Object yield(T value) {
-    Strand here = Strand.current();
+    Strand likely = strand;
+    Strand here = likely != null && likely.thread == Thread.currentThread() ? likely : Strand.current();
     if (here.runs(this)) return deliver(here, value);
     if (here.body() == null) {
       throw new IllegalStateException("cannot yield to the traversal of " + generator + " from " + here.tree().current()
