@@ -14,6 +14,9 @@ final class Tree {
   private Greenlet current;
   @Nullable SwitchListener listener;
 
+  /** The one that runs in the thread, where there is one. */
+  @Nullable Hub hub;
+
   // On the way from one greenlet to the next; the bindings in force are the former's.
   @Nullable Object bindings;
   private @Nullable Greenlet origin;
