@@ -31,7 +31,7 @@ abstract sealed class Clock {
   /** From any thread: there is something in the hub's inbox, or in its thread and outside of a turn: something is ready. */
   abstract void wake(Hub hub);
 
-  /** A task that is outside of the hub is about to wait: refused where that would block a thread that is not ours. */
+  /** Something outside of the tasks is about to wait: refused where that would block a thread that is not ours. */
   void requireOwnThread(Hub hub) {}
 
   private abstract static sealed class OwnThread extends Clock {
@@ -125,16 +125,15 @@ abstract sealed class Clock {
     /** One round, in the host's thread; the greenlet that it calls this in is where the loop gives the control back to. */
     private void turn(Hub hub) {
       requested.set(false);
-      if (!hub.enterTurn()) return;
       Greenlet outer = host;
       host = Greenlet.current();
       try {
         hub.turn();
       } finally {
         host = outer;
-        if (hub.isReady()) wake(hub);
-        else setAlarm(hub, hub.nextTimer());
       }
+      if (hub.isReady()) wake(hub);
+      else setAlarm(hub, hub.nextTimer());
     }
 
     @Override

@@ -62,11 +62,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Hub implements Executor {
   /*
-   * A greenlet that waits switches to the next one that is ready, directly. The loop is a greenlet of its own, the parent
-   * of all tasks, and runs where nobody is left in the round, and where a task has ended. Between a task's leaving and the
-   * next one's going on, current is null; so where it is not, the loop has got the control by a switch that was none of
-   * the hub's.
+   * A greenlet that waits or ends gives the control to the next one that is ready, directly. The loop is a greenlet of its
+   * own, the parent of all tasks, and runs where nobody is ready. Between one's leaving and the next one's going on,
+   * current is null; so where the loop finds that it is not, it has got the control by a switch that was none of the hub's.
    */
+  private static final int MOST_TASKS_LISTED = 100;
+
   private final Clock clock;
   private final Queue<Runnable> inbox = new ConcurrentLinkedQueue<>();
   private final TreeSet<Timer> timers = new TreeSet<>();
@@ -79,7 +80,7 @@ public final class Hub implements Executor {
   private int waitsForOutside;
   private volatile @Nullable Tree tree;
   private @Nullable Greenlet loop;
-  private BiConsumer<? super Task<?>, ? super Throwable> handler = this::handUncaught;
+  private BiConsumer<? super Task<?>, ? super Throwable> handler = Hub::handUncaught;
 
   /** Stands for whatever runs in the thread outside of the tasks; the ring of all tasks begins and ends with it. */
   private final Task<?> outsider = new Task<>(this, "outside of the tasks", () -> null, null);
@@ -87,7 +88,7 @@ public final class Hub implements Executor {
   /** Who runs; the task whose body {@link #run} was called with. */
   @Nullable Task<?> current = outsider;
   private @Nullable Task<?> main;
-  private @Nullable Waiter<?> joiner;
+  private @Nullable Waiter<@Nullable Object> joiner;
   private boolean ending;
   private int tasks;
 
@@ -297,7 +298,7 @@ public final class Hub implements Executor {
   public void join() {
     Task<?> me = requireCurrent();
     while (tasks > (me == outsider ? 0 : 1)) {
-      var all = new Waiter<>(this, "the end of all other tasks", false);
+      var all = new Waiter<@Nullable Object>(this, "the end of all other tasks", false);
       joiner = all;
       try {
         all.await();
@@ -315,7 +316,7 @@ public final class Hub implements Executor {
   public List<Task<?>> tasks() {
     requireCurrent();
     List<Task<?>> all = new ArrayList<>(tasks);
-    for (Task<?> task = outsider.next; task != outsider; task = task.next) all.add(task);
+    outsider.forEachInRing(all::add);
     return all;
   }
 
@@ -340,6 +341,16 @@ public final class Hub implements Executor {
     return Duration.ofNanos(clock.now());
   }
 
+  /**
+   * Whether the calling thread is the one that this hub runs in. May be asked in any thread.
+   *
+   * @return false as well if it has not begun to run
+   */
+  public boolean isHere() {
+    Tree mine = tree;
+    return mine != null && Strand.current().tree() == mine;
+  }
+
   // Waiting
 
   /**
@@ -354,7 +365,7 @@ public final class Hub implements Executor {
       return;
     }
     var over = new Waiter<@Nullable Object>(hub, null, false);
-    Timer timer = hub.at(duration, over);
+    Timer timer = hub.at(duration, () -> over.wake(null));
     over.waitsFor = timer;
     try {
       over.await();
@@ -460,11 +471,16 @@ public final class Hub implements Executor {
   public static <T extends @Nullable Object> T await(CompletionStage<? extends T> stage) {
     if (stage == null) throw new IllegalArgumentException("nothing to wait for: got null");
     var waiter = new Waiter<T>(current(), stage, true);
-    stage.whenComplete((value, e) -> {
+    CompletionStage<?> told = stage.whenComplete((value, e) -> {
       if (e == null) waiter.wake(value);
       else waiter.fail(unwrapped(e));
     });
-    return waiter.await();
+    try {
+      return waiter.await();
+    } catch (Throwable t) {
+      if (told instanceof Future<?> f) f.cancel(false); // else a stage that never completes would hold every wait that was given up
+      throw t;
+    }
   }
 
   /**
@@ -491,23 +507,12 @@ public final class Hub implements Executor {
    * @return its result; what it throws comes out of this call
    */
   public static <T extends @Nullable Object> T offload(Callable<? extends T> call) {
-    if (call == null) throw new IllegalArgumentException("nothing to run in another thread: got null");
     var waiter = new Waiter<T>(current(), call, true);
-    Object bindings = Bindings.current();
-    Thread[] thread = new Thread[1];
-    // an executor of its own, so that what nobody waits for any more can be collected: see VirtualThreadEngine
-    Executors.newThreadPerTaskExecutor(r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r)).execute(() -> {
-      Bindings.restore(bindings);
-      try {
-        waiter.wake(call.call());
-      } catch (Throwable t) {
-        waiter.fail(t);
-      }
-    });
+    Thread thread = waiter.wakeWith(call);
     try {
       return waiter.await();
     } catch (Throwable t) {
-      thread[0].interrupt();
+      thread.interrupt();
       throw t;
     }
   }
@@ -543,7 +548,7 @@ public final class Hub implements Executor {
    *
    * @param <T> the type of the value that is waited for
    */
-  public static final class Waiter<T extends @Nullable Object> implements Runnable {
+  public static final class Waiter<T extends @Nullable Object> {
     private static final VarHandle OUTCOME;
 
     static {
@@ -614,6 +619,37 @@ public final class Hub implements Executor {
     }
 
     /**
+     * Runs what blocks in a virtual thread of its own, and ends the wait with what comes of it.
+     *
+     * @param call what to run; with the dynamic bindings that are in force here, if Clojure is there
+     * @return the thread, for who gives up waiting to interrupt
+     */
+    public Thread wakeWith(Callable<? extends T> call) {
+      if (call == null) throw new IllegalArgumentException("nothing to run in another thread: got null");
+      Object bindings = Bindings.current();
+      Thread[] thread = new Thread[1];
+      // an executor of its own, so that what waits for ever can be collected: see VirtualThreadEngine
+      Executors.newThreadPerTaskExecutor(r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r)).execute(() -> {
+        Bindings.restore(bindings);
+        try {
+          wake(call.call());
+        } catch (Throwable t) {
+          fail(t);
+        }
+      });
+      return thread[0];
+    }
+
+    /**
+     * The hub whose task waits.
+     *
+     * @return the hub
+     */
+    public Hub hub() {
+      return hub;
+    }
+
+    /**
      * Whether the wait is over. May be called from any thread.
      *
      * @return whether it has been woken or failed
@@ -632,16 +668,9 @@ public final class Hub implements Executor {
       return true;
     }
 
-    /** Wakes it with null: its timer is due. */
-    @Override
-    @SuppressWarnings("unchecked")
-    public void run() {
-      wake((T) null);
-    }
-
     @Override
     public String toString() {
-      return waitsFor instanceof Waiter ? "?" : String.valueOf(waitsFor);
+      return String.valueOf(waitsFor);
     }
   }
 
@@ -670,14 +699,12 @@ public final class Hub implements Executor {
 
   /** Suspends the greenlet that runs as {@code me}, until it has its turn again. */
   private void park(Task<?> me) {
-    if (left == 0 && clock.roundsFollow()) collect();
-    boolean inRound = left > 0;
-    Greenlet next = inRound ? take() : loop;
+    Greenlet next = next();
     current = null;
     try {
       next.switchTo();
     } catch (Throwable t) {
-      if (current == null && inRound) { // refused: nothing has happened
+      if (current == null && next != loop) { // refused: nothing has happened
         ready.addFirst(next);
         left++;
       }
@@ -685,6 +712,19 @@ public final class Hub implements Executor {
     } finally {
       current = me;
     }
+  }
+
+  /** The end of the current task, whose greenlet gives the control to the next one and not to its parent. */
+  void leave() {
+    Greenlet next = next();
+    current = null;
+    if (next != loop) tree.heir = next;
+  }
+
+  /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
+  private Greenlet next() {
+    if (left == 0 && clock.roundsFollow()) collect();
+    return left > 0 ? take() : loop;
   }
 
   private Greenlet take() {
@@ -728,33 +768,25 @@ public final class Hub implements Executor {
     intruder.greenlet.throwInto(refusal);
   }
 
-  /** Outside of a turn, begins one; in the thread of the host. */
-  boolean enterTurn() {
-    Tree here = Strand.current().tree();
-    if (tree == null) {
-      if (here.hub != null && here.hub.tasks > 0) throw reported(new IllegalStateException(this + " cannot run in thread "
-          + here.threadName() + ": " + here.hub + " does, and has tasks"));
-      enter(here);
-    }
-    if (tree != here) {
-      throw reported(new WrongThreadException("the executor of " + this + " has called it in thread " + here.threadName()
-          + ": all its turns have to be in one and the same thread; use an executor that has a single thread"));
-    }
-    return true;
-  }
-
-  private <E extends RuntimeException> E reported(E e) {
-    handler.accept(outsider, e);
-    return e;
-  }
-
+  /** Of a hub that has a host: one round, in that one's thread. The control comes back when the clock ends the round. */
   void turn() {
+    Tree here = Strand.current().tree();
+    Hub other = here.hub;
+    if (tree == null) enter(here);
+    if (tree != here) {
+      var e = new WrongThreadException("the executor of " + this + " has called it in thread " + here.threadName()
+          + ": all its turns have to be in one and the same thread; use an executor that has a single thread");
+      report(outsider, e);
+      throw e;
+    }
     Task<?> me = current;
+    here.hub = this;
     current = null;
     try {
       loop.switchTo();
     } finally {
       current = me;
+      if (other != null) here.hub = other;
     }
   }
 
@@ -778,8 +810,11 @@ public final class Hub implements Executor {
 
   /** Nothing will ever happen in this hub: whoever it runs for hears of it. */
   void stuck() {
+    List<Task<?>> all = new ArrayList<>(tasks);
+    outsider.forEachInRing(all::add);
     failMain(new LoopExit(this + " would wait for ever: no task is ready, no timer is set, and nobody waits for anything outside of "
-        + "it. Its tasks: " + (tasks == 0 ? "none" : tasks().stream().map(Task::description).collect(Collectors.joining("; ")))));
+        + "it. Its tasks: " + (all.isEmpty() ? "none" : all.stream().limit(MOST_TASKS_LISTED).map(Task::description)
+        .collect(Collectors.joining("; "))) + (all.size() > MOST_TASKS_LISTED ? "; and more, " + all.size() + " in all" : ""), all));
   }
 
   void interrupted() {
@@ -792,11 +827,6 @@ public final class Hub implements Executor {
   }
 
   // For tasks
-
-  private boolean isHere() {
-    Tree mine = tree;
-    return mine != null && Strand.current().tree() == mine;
-  }
 
   /** Does something in the thread of this hub: now, if that is the calling one. */
   void inThread(Runnable action) {
@@ -822,7 +852,7 @@ public final class Hub implements Executor {
 
   void enqueue(Task<?> task) {
     Greenlet g = Greenlet.of(task::run, loop, task.givenName());
-    g.bindings = task.takeBindings();
+    g.bindings = task.takeBindings(); // of the place where it was made, which may be another thread
     task.greenlet = g;
     ready.add(g);
   }
@@ -830,7 +860,7 @@ public final class Hub implements Executor {
   void remove(Task<?> task) {
     task.unlink();
     tasks--;
-    if (joiner != null && tasks <= 1) joiner.run();
+    if (joiner != null && tasks <= 1) joiner.wake(null);
   }
 
   void report(Task<?> task, Throwable t) {
@@ -842,8 +872,8 @@ public final class Hub implements Executor {
     }
   }
 
-  private void handUncaught(Task<?> task, Throwable t) {
-    var uncaught = new RuntimeException(task + " ended with an exception that nobody was asking for", t);
+  private static void handUncaught(Task<?> task, Throwable t) {
+    var uncaught = new RuntimeException(task + " has failed, and nobody was asking for its result", t);
     uncaught.setStackTrace(new StackTraceElement[0]); // that of the cause tells more
     Thread thread = Thread.currentThread();
     thread.getUncaughtExceptionHandler().uncaughtException(thread, uncaught);
@@ -918,8 +948,20 @@ public final class Hub implements Executor {
   public static final class LoopExit extends IllegalStateException {
     private static final long serialVersionUID = 1L;
 
-    LoopExit(String message) {
+    private final transient List<Task<?>> tasks;
+
+    LoopExit(String message, List<Task<?>> tasks) {
       super(message);
+      this.tasks = tasks;
+    }
+
+    /**
+     * All tasks of the hub at that time.
+     *
+     * @return the tasks, in the order in which they were made
+     */
+    public List<Task<?>> tasks() {
+      return tasks;
     }
   }
 

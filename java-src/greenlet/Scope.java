@@ -14,7 +14,7 @@ final class Scope {
   private final Set<Task<?>> tasks = new LinkedHashSet<>();
   private @Nullable Throwable error;
   private boolean ending;
-  private Hub.@Nullable Waiter<?> joiner;
+  private Hub.@Nullable Waiter<@Nullable Object> joiner;
 
   Scope(Task<?> owner) {
     this.owner = owner;
@@ -91,6 +91,6 @@ final class Scope {
         owner.interruptHere(signal);
       }
     }
-    if (tasks.isEmpty() && joiner != null) joiner.run();
+    if (tasks.isEmpty() && joiner != null) joiner.wake(null);
   }
 }

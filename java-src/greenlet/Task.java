@@ -34,7 +34,7 @@ public final class Task<T extends @Nullable Object> {
   private volatile @Nullable Object outcome;
 
   // In the ring of the hub's tasks, while it is one of them.
-  Task<?> next = this;
+  private Task<?> next = this;
   private Task<?> previous = this;
 
   /** The scope that it belongs to. */
@@ -47,7 +47,7 @@ public final class Task<T extends @Nullable Object> {
   Hub.@Nullable Waiter<?> waiter;
 
   /** From when it is ready for the first time until it ends. */
-  @Nullable Greenlet greenlet;
+  volatile @Nullable Greenlet greenlet;
 
   /** What makes it ready later. */
   Hub.@Nullable Timer start;
@@ -125,6 +125,16 @@ public final class Task<T extends @Nullable Object> {
     return Hub.Outcome.thrown(outcome);
   }
 
+  /**
+   * Where it is: what its body has called, without the frames of this library. May be called from any thread.
+   *
+   * @return the frames, the innermost first; empty if it has not begun or has ended
+   */
+  public StackTraceElement[] stackTrace() {
+    Greenlet g = greenlet;
+    return g == null ? new StackTraceElement[0] : g.stackTrace();
+  }
+
   // Waiting for it
 
   /** Has the current task wait until this one has ended, in whichever way. */
@@ -132,11 +142,12 @@ public final class Task<T extends @Nullable Object> {
     if (outcome != null) return;
     if (hub.requireCurrent() == this) throw new IllegalStateException(this + " cannot wait for its own end");
     var ended = new Hub.Waiter<@Nullable Object>(hub, this, false);
-    addLink(ended);
+    Runnable link = () -> ended.wake(null);
+    addLink(link);
     try {
       ended.await();
     } finally {
-      removeLink(ended);
+      if (links != null) links.remove(link);
     }
   }
 
@@ -204,12 +215,8 @@ public final class Task<T extends @Nullable Object> {
     }
     CompletableFuture<T> f = future;
     hub.inThread(() -> {
-      if (outcome != null) {
-        complete(f);
-      } else {
-        asking++;
-        addLink(() -> complete(f));
-      }
+      asking++;
+      whenEnded(() -> complete(f));
     });
     return f;
   }
@@ -229,29 +236,44 @@ public final class Task<T extends @Nullable Object> {
   }
 
   /**
-   * Has a new task of the hub call a function when this one has ended; soon, if it has already.
+   * Has a new task of the hub call a function when this one has ended; soon, if it has already. Counts as asking for the
+   * result. May be called from any thread.
    *
    * @param callback called with this task
    */
   public void link(Consumer<? super Task<T>> callback) {
+    if (callback == null) throw new IllegalArgumentException("nothing to link to " + this + ": got null");
     hub.inThread(() -> {
-      Runnable link = () -> hub.execute(() -> callback.accept(this));
-      if (outcome != null) {
-        link.run();
-      } else {
-        asking++;
-        addLink(link);
-      }
+      asking++;
+      whenEnded(() -> hub.execute(() -> callback.accept(this)));
     });
+  }
+
+  /**
+   * Has a function called when this task has ended, as a part of its end; at once, if it has ended already. May be called
+   * from any thread.
+   *
+   * @param callback called with this task, in the hub's thread; must not wait
+   */
+  public void rawLink(Consumer<? super Task<T>> callback) {
+    if (callback == null) throw new IllegalArgumentException("nothing to link to " + this + ": got null");
+    hub.inThread(() -> whenEnded(() -> {
+      try {
+        callback.accept(this);
+      } catch (Throwable t) {
+        hub.report(this, t);
+      }
+    }));
+  }
+
+  private void whenEnded(Runnable link) {
+    if (outcome != null) link.run();
+    else addLink(link);
   }
 
   private void addLink(Runnable link) {
     if (links == null) links = new ArrayList<>(1);
     links.add(link);
-  }
-
-  private void removeLink(Runnable link) {
-    if (links != null) links.remove(link);
   }
 
   // Ending it
@@ -312,6 +334,10 @@ public final class Task<T extends @Nullable Object> {
     other.previous = this;
   }
 
+  void forEachInRing(Consumer<Task<?>> action) {
+    for (Task<?> task = next; task != this; task = task.next) action.accept(task);
+  }
+
   void unlink() {
     previous.next = next;
     next.previous = previous;
@@ -352,8 +378,8 @@ public final class Task<T extends @Nullable Object> {
         how = Hub.Outcome.failure(t);
       }
       end(how);
-      hub.current = null;
     }
+    hub.leave();
     return null;
   }
 
