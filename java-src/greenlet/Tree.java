@@ -14,6 +14,12 @@ final class Tree {
   private Greenlet current;
   @Nullable SwitchListener listener;
 
+  /** The one that runs in the thread, where there is one. */
+  @Nullable Hub hub;
+
+  /** Who gets the control from the greenlet that is ending, and no value, where that is not its parent. */
+  @Nullable Greenlet heir;
+
   // On the way from one greenlet to the next; the bindings in force are the former's.
   @Nullable Object bindings;
   private @Nullable Greenlet origin;
@@ -87,7 +93,8 @@ final class Tree {
 
   /** The end of {@code from}: tells who gets its result, or its exception. */
   Greenlet bequeath(Greenlet from, @Nullable Object result, @Nullable Throwable thrown) {
-    Greenlet to = living(from);
+    Greenlet to = heir != null ? heir : living(from);
+    heir = null;
     try {
       to.enter(this);
     } catch (Throwable t) { // an unstarted parent that was moved to another thread meanwhile

@@ -50,13 +50,14 @@
          (vec (examples/docstring-blocks (text "First." "" "      (a)" "        (b)" "" "    :option  text," "             and more" "" "      (c)" "" "  Last."))))))
 
 (def ^:private public-namespaces
-  '[greenlet.core])
+  '[greenlet.core
+    greenlet.hub])
 
 (deftest every-public-var-has-a-docstring-with-an-example-that-holds
   (doseq [namespace public-namespaces
           [name v] (sort (ns-publics (doto namespace require)))]
     (testing (str namespace "/" name)
-      (let [results (examples/run-blocks (examples/docstring-blocks (:doc (meta v))))]
+      (let [results (examples/run-blocks (examples/docstring-blocks (:doc (meta v))) namespace)]
         (is (= [] (examples/broken results)))
         (is (pos? (reduce + (map :claims results))) "claims a result")))))
 

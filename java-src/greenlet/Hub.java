@@ -1,0 +1,973 @@
+package greenlet;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.TreeSet;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs {@linkplain Task tasks}, which are greenlets that wait for each other, for the time and for what other threads do:
+ * where one waits, the next that is ready runs. The model is that of Python's <a href="https://www.gevent.org">gevent</a>.
+ *
+ * <pre>{@code
+ * String both = Hub.realTime().run(() -> {
+ *   Task<String> a = Hub.current().spawn(() -> { Hub.sleep(Duration.ofMillis(20)); return "a"; });
+ *   Task<String> b = Hub.current().spawn(() -> { Hub.sleep(Duration.ofMillis(10)); return "b"; });
+ *   return a.result() + b.result();
+ * });
+ * }</pre>
+ *
+ * <p><b>Order.</b> The tasks of a hub run in one thread, one at a time, and give way only where they wait: in one of the
+ * static methods here, in {@link Task#join}, {@link Task#result}, {@link Task#kill} and {@link Waiter#await}, from any depth
+ * of calls, also within the body of a generator that a task pulls from. Those that are ready run in the order in which they
+ * became so, in rounds: timers, and what other threads have sent, are looked at when all that were ready before have had
+ * their turn. Timers that are due fire in the order of their times, and of their making where these are equal.
+ *
+ * <p><b>Loops.</b> A hub of {@link #realTime} or {@link #virtualTime} is run by {@link #run}, in the thread that calls it,
+ * which blocks while nobody is ready. One that was made by {@link #on} lives in somebody else's event loop and never blocks
+ * that. {@link #current} is the hub of the calling thread, made at the first use of it where it has none: what waits
+ * outside of any task runs that hub until the wait is over.
+ *
+ * <p><b>Virtual time</b> stands still while a task is ready, and then jumps to the next timer. It knows nothing of other
+ * threads: what a task waits for outside of the hub takes no time while timers are left, and the hub waits for it really
+ * when none are; unless it was told to hold the clock meanwhile.
+ *
+ * <p><b>Errors.</b> An exception ends its task and is kept for whoever asks for the {@linkplain Task#result result}. Where
+ * nobody is asking when the task ends, the {@linkplain #onFailure handler} of the hub gets it, which by default is the
+ * thread's handler of uncaught exceptions; other tasks go on. In a {@link #scope} it ends the scope instead. Where every
+ * task waits, and there is nothing left that could wake one, that is a {@link LoopExit} in the task that {@code run} runs.
+ *
+ * <p><b>Threads.</b> {@link #spawn}, {@link #execute}, {@link Waiter#wake}, {@link Task#interrupt} and
+ * {@link Task#toCompletableFuture} may be called from any thread; everything that waits, from the hub's alone, others get a
+ * {@link WrongThreadException}.
+ */
+public final class Hub implements Executor {
+  /*
+   * A greenlet that waits or ends gives the control to the next one that is ready, directly. The loop is a greenlet of its
+   * own, the parent of all tasks, and runs where nobody is ready. Between one's leaving and the next one's going on,
+   * current is null; so where the loop finds that it is not, it has got the control by a switch that was none of the hub's.
+   */
+  private static final int MOST_TASKS_LISTED = 100;
+
+  private final Clock clock;
+  private final Queue<Runnable> inbox = new ConcurrentLinkedQueue<>();
+  private final TreeSet<Timer> timers = new TreeSet<>();
+  private final ArrayDeque<Greenlet> ready = new ArrayDeque<>();
+
+  /** How many of those that are ready have a turn before inbox and timers are looked at. */
+  private int left;
+
+  private long timersMade;
+  private int waitsForOutside;
+  private volatile @Nullable Tree tree;
+  private @Nullable Greenlet loop;
+  private BiConsumer<? super Task<?>, ? super Throwable> handler = Hub::handUncaught;
+
+  /** Stands for whatever runs in the thread outside of the tasks; the ring of all tasks begins and ends with it. */
+  private final Task<?> outsider = new Task<>(this, "outside of the tasks", () -> null, null);
+
+  /** Who runs; the task whose body {@link #run} was called with. */
+  @Nullable Task<?> current = outsider;
+  private @Nullable Task<?> main;
+  private @Nullable Waiter<@Nullable Object> joiner;
+  private boolean ending;
+  private int tasks;
+
+  private Hub(Clock clock) {
+    this.clock = clock;
+  }
+
+  // Making
+
+  /**
+   * A new hub whose time is that of {@link System#nanoTime}.
+   *
+   * @return the hub, for {@link #run}
+   */
+  public static Hub realTime() {
+    return new Hub(new Clock.RealTime());
+  }
+
+  /**
+   * A new hub whose time jumps to the next timer as soon as no task is ready: for simulations, and for tests. The same
+   * program leaves the same trace every time.
+   *
+   * @return the hub, for {@link #run}
+   */
+  public static Hub virtualTime() {
+    return virtualTime(false);
+  }
+
+  /**
+   * A new hub whose time jumps to the next timer as soon as no task is ready.
+   *
+   * @param hold whether time stands still as well while a task waits for something outside of the hub, such as a future;
+   *     so a limit on that never runs out, and what only a timer could bring about never comes
+   * @return the hub, for {@link #run}
+   */
+  public static Hub virtualTime(boolean hold) {
+    return new Hub(new Clock.VirtualTime(hold));
+  }
+
+  /**
+   * A new hub within an event loop of somebody else's, such as that of a GUI toolkit. It runs in turns, a round of the tasks
+   * that are ready in each, and never blocks the thread. Its timers are the JDK's.
+   *
+   * @param executor runs what it is given later, always in the same thread, that of the event loop
+   * @return the hub; it runs on its own as soon as it has tasks
+   */
+  public static Hub on(Executor executor) {
+    return on(executor, null);
+  }
+
+  /**
+   * A new hub within an event loop of somebody else's; see {@link #on(Executor)}.
+   *
+   * @param executor runs what it is given later, always in the same thread, that of the event loop
+   * @param timers tells the time; null for the JDK's own
+   * @return the hub; it runs on its own as soon as it has tasks
+   */
+  public static Hub on(Executor executor, @Nullable ScheduledExecutorService timers) {
+    if (executor == null) throw new IllegalArgumentException("a hub needs an executor to run on: got null");
+    return new Hub(new Clock.Host(executor, timers));
+  }
+
+  /**
+   * The hub of the calling thread: the one whose task, or whose turn, is running here; else the thread's own, of real time,
+   * which is made at first use and runs while something outside of its tasks waits.
+   *
+   * @return the hub
+   */
+  public static Hub current() {
+    Tree tree = Strand.current().tree();
+    if (tree.hub == null) realTime().enter(tree);
+    return tree.hub;
+  }
+
+  // Running
+
+  /**
+   * Runs {@code body} as a task, and this hub in the calling thread, until that task has ended. Then kills the others, and
+   * returns when all have ended, so that their {@code finally} blocks have run.
+   *
+   * @param body what the task runs
+   * @param <T> the type of its result
+   * @return the result of the body; what it throws comes out of this call
+   * @throws IllegalStateException within a task, or if this hub runs already or is one of an event loop of somebody else's
+   */
+  public <T extends @Nullable Object> T run(Callable<? extends T> body) {
+    Tree here = Strand.current().tree();
+    if (clock instanceof Clock.Host) throw new IllegalStateException(this + " cannot be run: its executor does that");
+    if (tree != null) throw new IllegalStateException(this + " cannot be run: it runs already");
+    if (here.hub != null && here.hub.current != here.hub.outsider) {
+      throw new IllegalStateException(this + " cannot be run within " + here.hub.current + ", which would block " + here.hub
+          + "; spawn a task, or use a scope");
+    }
+    Hub before = here.hub;
+    enter(here);
+    try {
+      Task<T> task = spawn(body);
+      task.isAsked();
+      main = task;
+      try {
+        task.join();
+      } finally {
+        end();
+      }
+      return task.result();
+    } finally {
+      main = null;
+      loop = null;
+      ending = false;
+      tree = null;
+      here.hub = before;
+    }
+  }
+
+  private void enter(Tree here) {
+    tree = here;
+    here.hub = this;
+    loop = Greenlet.of(args -> loop(), here.current(), "hub");
+  }
+
+  /** Kills what is left of the tasks. */
+  private void end() {
+    boolean interrupted = false;
+    ending = true;
+    for (Task<?> task : tasks()) task.interruptHere(new GreenletExit());
+    while (tasks > 0) {
+      try {
+        join();
+      } catch (Throwable t) {
+        if (!(t instanceof InterruptedException)) throw t;
+        interrupted = true;
+      }
+    }
+    if (interrupted) Thread.currentThread().interrupt();
+  }
+
+  /**
+   * A new task of this hub: it is ready, and runs when its turn comes. Within a {@link #scope} it belongs to that. May be
+   * called from any thread.
+   *
+   * @param body what it runs
+   * @param <T> the type of its result
+   * @return the task
+   */
+  public <T extends @Nullable Object> Task<T> spawn(Callable<? extends T> body) {
+    return spawn(null, body);
+  }
+
+  /**
+   * A new task of this hub with a name; see {@link #spawn(Callable)}.
+   *
+   * @param name what {@link Task#name} returns; null for one that is made up
+   * @param body what it runs
+   * @param <T> the type of its result
+   * @return the task
+   */
+  public <T extends @Nullable Object> Task<T> spawn(@Nullable String name, Callable<? extends T> body) {
+    Task<T> task = newTask(name, body);
+    inThread(() -> {
+      if (add(task)) enqueue(task);
+    });
+    return task;
+  }
+
+  /**
+   * A new task of this hub that becomes ready later. May be called from any thread.
+   *
+   * @param delay how much later
+   * @param name what {@link Task#name} returns; null for one that is made up
+   * @param body what it runs
+   * @param <T> the type of its result
+   * @return the task
+   */
+  public <T extends @Nullable Object> Task<T> spawnLater(Duration delay, @Nullable String name, Callable<? extends T> body) {
+    Task<T> task = newTask(name, body);
+    inThread(() -> {
+      if (add(task)) task.start = at(delay, () -> enqueue(task));
+    });
+    return task;
+  }
+
+  private <T extends @Nullable Object> Task<T> newTask(@Nullable String name, Callable<? extends T> body) {
+    if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");
+    return new Task<>(this, name, body, isHere() && current != null ? current.scope : null);
+  }
+
+  /** Whether the new task is to run; not, if what it belongs to is ending. */
+  private boolean add(Task<?> task) {
+    task.insertBefore(outsider);
+    tasks++;
+    if (ending || !task.joinScope()) task.interruptHere(new GreenletExit());
+    return !task.isReady();
+  }
+
+  /**
+   * Has a new task run something. May be called from any thread, so that this hub can be given to whatever takes an
+   * executor.
+   *
+   * @param body what it runs
+   */
+  @Override
+  public void execute(Runnable body) {
+    spawn(Executors.callable(body));
+  }
+
+  /** Waits until this hub has no tasks, but for the one that calls. Called from its thread. */
+  public void join() {
+    Task<?> me = requireCurrent();
+    while (tasks > (me == outsider ? 0 : 1)) {
+      var all = new Waiter<@Nullable Object>(this, "the end of all other tasks", false);
+      joiner = all;
+      try {
+        all.await();
+      } finally {
+        joiner = null;
+      }
+    }
+  }
+
+  /**
+   * Its tasks that have not ended, in the order in which they were made. Called from its thread.
+   *
+   * @return a list of its own
+   */
+  public List<Task<?>> tasks() {
+    requireCurrent();
+    List<Task<?>> all = new ArrayList<>(tasks);
+    outsider.forEachInRing(all::add);
+    return all;
+  }
+
+  /**
+   * Says who hears of exceptions that end a task and that nobody is asking for. Called from its thread, or before it runs.
+   *
+   * @param handler gets the task and the exception, in the task that is ending, and must not wait
+   * @return this hub
+   */
+  public Hub onFailure(BiConsumer<? super Task<?>, ? super Throwable> handler) {
+    if (handler == null) throw new IllegalArgumentException("a hub needs a handler for failures: got null");
+    this.handler = handler;
+    return this;
+  }
+
+  /**
+   * The time of this hub. Called from its thread.
+   *
+   * @return how long ago it was made, by its own clock
+   */
+  public Duration time() {
+    return Duration.ofNanos(clock.now());
+  }
+
+  /**
+   * Whether the calling thread is the one that this hub runs in. May be asked in any thread.
+   *
+   * @return false as well if it has not begun to run
+   */
+  public boolean isHere() {
+    Tree mine = tree;
+    return mine != null && Strand.current().tree() == mine;
+  }
+
+  // Waiting
+
+  /**
+   * Has the current task wait, for no time at all or for longer; others that are ready have their turn in any case.
+   *
+   * @param duration how long, at least
+   */
+  public static void sleep(Duration duration) {
+    Hub hub = current();
+    if (duration.isZero() || duration.isNegative()) {
+      hub.yield();
+      return;
+    }
+    var over = new Waiter<@Nullable Object>(hub, null, false);
+    Timer timer = hub.at(duration, () -> over.wake(null));
+    over.waitsFor = timer;
+    try {
+      over.await();
+    } finally {
+      hub.timers.remove(timer);
+    }
+  }
+
+  /** The current task goes to the end of those that are ready. */
+  private void yield() {
+    Task<?> me = requireCurrent();
+    me.raiseInterrupt();
+    if (me == outsider) clock.requireOwnThread(this);
+    ready.add(Greenlet.current());
+    park(me);
+  }
+
+  /**
+   * Runs {@code body} in the current task, for a limited time. When that is over, the pending wait in the body, or its next
+   * one, throws an error that is caught here; an inner limit does not catch it.
+   *
+   * @param limit how long
+   * @param body what to run
+   * @param <T> the type of its result
+   * @return the result of the body
+   * @throws TimeoutException if the limit ended the body
+   */
+  public static <T extends @Nullable Object> T timeout(Duration limit, Callable<? extends T> body) throws TimeoutException {
+    return timeout(limit, body, () -> {
+      throw new TimeoutException("a limit of " + text(limit) + " ran out");
+    });
+  }
+
+  /**
+   * Runs {@code body} in the current task, for a limited time, and something else where it is over. See
+   * {@link #timeout(Duration, Callable)}.
+   *
+   * @param limit how long
+   * @param body what to run
+   * @param otherwise what to run then, without a limit: only if this limit ran out, not for one within or outside of it
+   * @param <T> the type of the result
+   * @return the result of one of the two; what it throws comes out of this call
+   */
+  public static <T extends @Nullable Object> T timeout(
+      Duration limit, Callable<? extends T> body, Callable<? extends T> otherwise) {
+    Hub hub = current();
+    Task<?> me = hub.requireCurrent();
+    var signal = new Signal("a limit of " + text(limit) + " ran out");
+    Timer timer = hub.at(limit, () -> me.interruptHere(signal));
+    try {
+      return body.call();
+    } catch (Signal s) {
+      if (s != signal) throw s;
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    } finally {
+      hub.timers.remove(timer);
+      me.forget(signal);
+    }
+    try {
+      return otherwise.call();
+    } catch (Throwable t) {
+      for (Throwable s : signal.getSuppressed()) t.addSuppressed(s);
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
+  }
+
+  /**
+   * Runs {@code body} in the current task as a scope: tasks that are spawned within it, by it or by its tasks, end with it.
+   * When the body ends, those that are left are killed, and this returns when all have ended. If one of them, or the body,
+   * ends with an exception, that ends the others and the body; it comes out of this call when all have ended, with what
+   * other exceptions there were suppressed on it.
+   *
+   * @param body what to run
+   * @param <T> the type of its result
+   * @return the result of the body
+   */
+  public static <T extends @Nullable Object> T scope(Callable<? extends T> body) {
+    return new Scope(current().requireCurrent()).call(body, false);
+  }
+
+  /**
+   * As {@link #scope}, but where the body has ended, its tasks are waited for and not killed.
+   *
+   * @param body what to run
+   * @param <T> the type of its result
+   * @return the result of the body
+   */
+  public static <T extends @Nullable Object> T joiningScope(Callable<? extends T> body) {
+    return new Scope(current().requireCurrent()).call(body, true);
+  }
+
+  /**
+   * Has the current task wait until a stage is complete. To give up waiting, by a limit or by being killed, does not touch
+   * the stage.
+   *
+   * @param stage what to wait for
+   * @param <T> the type of its value
+   * @return its value; the exception that it was completed with comes out of this call, without the
+   *     {@code CompletionException} around it
+   * @throws CancellationException if it was cancelled
+   */
+  public static <T extends @Nullable Object> T await(CompletionStage<? extends T> stage) {
+    if (stage == null) throw new IllegalArgumentException("nothing to wait for: got null");
+    var waiter = new Waiter<T>(current(), stage, true);
+    CompletionStage<?> told = stage.whenComplete((value, e) -> {
+      if (e == null) waiter.wake(value);
+      else waiter.fail(unwrapped(e));
+    });
+    try {
+      return waiter.await();
+    } catch (Throwable t) {
+      if (told instanceof Future<?> f) f.cancel(false); // else a stage that never completes would hold every wait that was given up
+      throw t;
+    }
+  }
+
+  /**
+   * Has the current task wait until a callback is called.
+   *
+   * @param start called at once, to arrange that somebody, in whichever thread, calls {@link Waiter#wake} or
+   *     {@link Waiter#fail} of what it is given; what comes after the first such call has no effect
+   * @param <T> the type of the value
+   * @return the value that the waiter was woken with; the exception that it was failed with comes out of this call
+   */
+  public static <T extends @Nullable Object> T await(Consumer<? super Waiter<T>> start) {
+    if (start == null) throw new IllegalArgumentException("nothing to wait for: got null");
+    var waiter = new Waiter<T>(current(), start, true);
+    start.accept(waiter);
+    return waiter.await();
+  }
+
+  /**
+   * Runs what blocks in a virtual thread of its own, while the current task alone waits. If the wait is given up, by a limit
+   * or by a kill, that thread is interrupted, and not waited for.
+   *
+   * @param call what to run; with the dynamic bindings that are in force here, if Clojure is there
+   * @param <T> the type of its result
+   * @return its result; what it throws comes out of this call
+   */
+  public static <T extends @Nullable Object> T offload(Callable<? extends T> call) {
+    var waiter = new Waiter<T>(current(), call, true);
+    Thread thread = waiter.wakeWith(call);
+    try {
+      return waiter.await();
+    } catch (Throwable t) {
+      thread.interrupt();
+      throw t;
+    }
+  }
+
+  /**
+   * Waits until a future is done, as {@link #offload} of {@code future.get()} would: a virtual thread of its own waits for it.
+   * One that is a {@code CompletableFuture} needs none: call {@link #await(CompletionStage)}. To give up does not touch the
+   * future.
+   *
+   * @param future what to wait for
+   * @param <T> the type of its value
+   * @return its value; the exception that it ended with comes out of this call, without the {@code ExecutionException} around it
+   * @throws CancellationException if it was cancelled
+   */
+  public static <T extends @Nullable Object> T awaitFuture(Future<? extends T> future) {
+    if (future == null) throw new IllegalArgumentException("nothing to wait for: got null");
+    return offload(() -> {
+      try {
+        return future.get();
+      } catch (ExecutionException e) {
+        throw Greenlet.<RuntimeException>unchecked(unwrapped(e));
+      }
+    });
+  }
+
+  private static Throwable unwrapped(Throwable t) {
+    return (t instanceof CompletionException || t instanceof ExecutionException) && t.getCause() != null ? t.getCause() : t;
+  }
+
+  /**
+   * One wait of one task, which is over at the first call of {@link #wake} or {@link #fail}; all that waits is built on it.
+   * Made in the hub's thread, for the task that is current there.
+   *
+   * @param <T> the type of the value that is waited for
+   */
+  public static final class Waiter<T extends @Nullable Object> {
+    private static final VarHandle OUTCOME;
+
+    static {
+      try {
+        OUTCOME = MethodHandles.lookup().findVarHandle(Waiter.class, "outcome", Object.class);
+      } catch (ReflectiveOperationException e) {
+        throw new ExceptionInInitializerError(e);
+      }
+    }
+
+    private final Hub hub;
+    private final boolean outside;
+    @Nullable Object waitsFor;
+    private volatile @Nullable Object outcome;
+    private @Nullable Greenlet greenlet;
+
+    /**
+     * For one wait for something that tasks of the current hub bring about.
+     *
+     * @param what what is waited for, which its text tells; for people
+     */
+    public Waiter(Object what) {
+      this(Hub.current(), what, false);
+    }
+
+    /** {@code outside}: whether it is something that others than the tasks of the hub bring about. */
+    Waiter(Hub hub, @Nullable Object what, boolean outside) {
+      this.hub = hub;
+      this.waitsFor = what;
+      this.outside = outside;
+    }
+
+    /**
+     * Has the current task wait until somebody has called {@link #wake} or {@link #fail}; not at all, where that was before.
+     *
+     * @return the value; the exception comes out of this call
+     * @throws IllegalStateException if another greenlet is waiting for it already
+     */
+    @SuppressWarnings("unchecked")
+    public T await() {
+      if (outcome == null) hub.await(this);
+      try {
+        return (T) Outcome.open(outcome);
+      } catch (Throwable t) {
+        throw Greenlet.<RuntimeException>unchecked(t);
+      }
+    }
+
+    /**
+     * Ends the wait: the task is ready, and its wait returns the value. May be called from any thread.
+     *
+     * @param value what the wait returns
+     * @return whether this ended it; false, if it was over before, and the value goes nowhere
+     */
+    public boolean wake(T value) {
+      return end(Outcome.of(value));
+    }
+
+    /**
+     * Ends the wait: the task is ready, and its wait throws the exception. May be called from any thread.
+     *
+     * @param exception what the wait throws
+     * @return whether this ended it; false, if it was over before
+     */
+    public boolean fail(Throwable exception) {
+      if (exception == null) throw new IllegalArgumentException("nothing to throw out of the wait for " + waitsFor + ": got null");
+      return end(Outcome.failure(exception));
+    }
+
+    /**
+     * Runs what blocks in a virtual thread of its own, and ends the wait with what comes of it.
+     *
+     * @param call what to run; with the dynamic bindings that are in force here, if Clojure is there
+     * @return the thread, for who gives up waiting to interrupt
+     */
+    public Thread wakeWith(Callable<? extends T> call) {
+      if (call == null) throw new IllegalArgumentException("nothing to run in another thread: got null");
+      Object bindings = Bindings.current();
+      Thread[] thread = new Thread[1];
+      // an executor of its own, so that what waits for ever can be collected: see VirtualThreadEngine
+      Executors.newThreadPerTaskExecutor(r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r)).execute(() -> {
+        Bindings.restore(bindings);
+        try {
+          wake(call.call());
+        } catch (Throwable t) {
+          fail(t);
+        }
+      });
+      return thread[0];
+    }
+
+    /**
+     * The hub whose task waits.
+     *
+     * @return the hub
+     */
+    public Hub hub() {
+      return hub;
+    }
+
+    /**
+     * Whether the wait is over. May be called from any thread.
+     *
+     * @return whether it has been woken or failed
+     */
+    public boolean isOver() {
+      return outcome != null;
+    }
+
+    private boolean end(Object how) {
+      if (!OUTCOME.compareAndSet(this, null, how)) return false;
+      hub.inThread(() -> {
+        if (greenlet == null) return; // it has seen the outcome before it waited
+        hub.ready.add(greenlet);
+        greenlet = null;
+      });
+      return true;
+    }
+
+    @Override
+    public String toString() {
+      return String.valueOf(waitsFor);
+    }
+  }
+
+  private void await(Waiter<?> waiter) {
+    Task<?> me = requireCurrent();
+    me.raiseInterrupt();
+    if (waiter.greenlet != null) {
+      throw new IllegalStateException(me + " cannot wait for " + waiter + ": " + waiter.greenlet + " is waiting for it already");
+    }
+    if (me == outsider) clock.requireOwnThread(this);
+    Waiter<?> before = me.waiter;
+    me.waiter = waiter;
+    waiter.greenlet = Greenlet.current();
+    if (waiter.outside) waitsForOutside++;
+    try {
+      park(me);
+      if (!waiter.isOver()) {
+        throw new IllegalStateException(me + " waits for " + waiter + ", and somebody has switched to it; only its hub may do that");
+      }
+    } finally {
+      waiter.greenlet = null;
+      me.waiter = before;
+      if (waiter.outside) waitsForOutside--;
+    }
+  }
+
+  /** Suspends the greenlet that runs as {@code me}, until it has its turn again. */
+  private void park(Task<?> me) {
+    Greenlet next = next();
+    current = null;
+    try {
+      next.switchTo();
+    } catch (Throwable t) {
+      if (current == null && next != loop) { // refused: nothing has happened
+        ready.addFirst(next);
+        left++;
+      }
+      throw t;
+    } finally {
+      current = me;
+    }
+  }
+
+  /** The end of the current task, whose greenlet gives the control to the next one and not to its parent. */
+  void leave() {
+    Greenlet next = next();
+    current = null;
+    if (next != loop) tree.heir = next;
+  }
+
+  /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
+  private Greenlet next() {
+    if (left == 0 && clock.roundsFollow()) collect();
+    return left > 0 ? take() : loop;
+  }
+
+  private Greenlet take() {
+    left--;
+    return ready.remove();
+  }
+
+  // The loop
+
+  private @Nullable Object loop() {
+    while (true) {
+      collect();
+      while (left > 0) resume(take());
+      clock.endRound(this);
+    }
+  }
+
+  /** Begins a round. */
+  private void collect() {
+    for (Runnable r = inbox.poll(); r != null; r = inbox.poll()) r.run();
+    if (!timers.isEmpty()) {
+      long now = clock.now();
+      while (!timers.isEmpty() && timers.first().time <= now) timers.pollFirst().action.run();
+    }
+    left = ready.size();
+  }
+
+  private void resume(Greenlet next) {
+    Throwable thrown = null;
+    try {
+      next.switchTo();
+    } catch (Throwable t) {
+      thrown = t;
+    }
+    Task<?> intruder = current;
+    if (intruder == null && thrown == null) return;
+    var refusal = new IllegalStateException("the hub cannot be switched to"
+        + (intruder == null ? "" : " by " + intruder) + ": its tasks give way by waiting; yield needs a generator around it", thrown);
+    current = null;
+    if (intruder == null || intruder == outsider || intruder.greenlet == null) throw refusal;
+    intruder.greenlet.throwInto(refusal);
+  }
+
+  /** Of a hub that has a host: one round, in that one's thread. The control comes back when the clock ends the round. */
+  void turn() {
+    Tree here = Strand.current().tree();
+    Hub other = here.hub;
+    if (tree == null) enter(here);
+    if (tree != here) {
+      var e = new WrongThreadException("the executor of " + this + " has called it in thread " + here.threadName()
+          + ": all its turns have to be in one and the same thread; use an executor that has a single thread");
+      report(outsider, e);
+      throw e;
+    }
+    Task<?> me = current;
+    here.hub = this;
+    current = null;
+    try {
+      loop.switchTo();
+    } finally {
+      current = me;
+      if (other != null) here.hub = other;
+    }
+  }
+
+  // For the clock
+
+  boolean isReady() {
+    return !ready.isEmpty() || !inbox.isEmpty();
+  }
+
+  boolean inboxIsEmpty() {
+    return inbox.isEmpty();
+  }
+
+  long nextTimer() {
+    return timers.isEmpty() ? Clock.NEVER : timers.first().time;
+  }
+
+  boolean hasWaitsForOutside() {
+    return waitsForOutside > 0;
+  }
+
+  /** Nothing will ever happen in this hub: whoever it runs for hears of it. */
+  void stuck() {
+    List<Task<?>> all = new ArrayList<>(tasks);
+    outsider.forEachInRing(all::add);
+    failMain(new LoopExit(this + " would wait for ever: no task is ready, no timer is set, and nobody waits for anything outside of "
+        + "it. Its tasks: " + (all.isEmpty() ? "none" : all.stream().limit(MOST_TASKS_LISTED).map(Task::description)
+        .collect(Collectors.joining("; "))) + (all.size() > MOST_TASKS_LISTED ? "; and more, " + all.size() + " in all" : ""), all));
+  }
+
+  void interrupted() {
+    failMain(new InterruptedException("the thread of " + this + " was interrupted"));
+  }
+
+  private void failMain(Throwable t) {
+    if (main != null && main.waiter != null && main.waiter.fail(t)) return;
+    outsider.interruptHere(t);
+  }
+
+  // For tasks
+
+  /** Does something in the thread of this hub: now, if that is the calling one. */
+  void inThread(Runnable action) {
+    if (isHere()) {
+      action.run();
+      if (current == outsider) clock.wake(this);
+    } else {
+      inbox.add(action);
+      clock.wake(this);
+    }
+  }
+
+  /** The task that runs, or what stands for what is outside of them; to be called in the thread of this hub. */
+  Task<?> requireCurrent() {
+    if (isHere()) return current;
+    throw new WrongThreadException("thread " + Tree.describe(Thread.currentThread()) + " cannot wait in " + this + ", which "
+        + (tree == null ? "is not running" : "runs in thread " + tree.threadName()) + "; spawn a task there, or ask for a future");
+  }
+
+  boolean isOutsider(Task<?> task) {
+    return task == outsider;
+  }
+
+  void enqueue(Task<?> task) {
+    Greenlet g = Greenlet.of(task::run, loop, task.givenName());
+    g.bindings = task.takeBindings(); // of the place where it was made, which may be another thread
+    task.greenlet = g;
+    ready.add(g);
+  }
+
+  void remove(Task<?> task) {
+    task.unlink();
+    tasks--;
+    if (joiner != null && tasks <= 1) joiner.wake(null);
+  }
+
+  void report(Task<?> task, Throwable t) {
+    try {
+      handler.accept(task, t);
+    } catch (Throwable failure) {
+      if (failure != t) failure.addSuppressed(t);
+      handUncaught(task, failure);
+    }
+  }
+
+  private static void handUncaught(Task<?> task, Throwable t) {
+    var uncaught = new RuntimeException(task + " has failed, and nobody was asking for its result", t);
+    uncaught.setStackTrace(new StackTraceElement[0]); // that of the cause tells more
+    Thread thread = Thread.currentThread();
+    thread.getUncaughtExceptionHandler().uncaughtException(thread, uncaught);
+  }
+
+  /** Has {@code action} run in the thread of this hub when {@code delay} is over. */
+  Timer at(Duration delay, Runnable action) {
+    long now = clock.now();
+    long nanos = Math.max(0, Clock.nanos(delay));
+    Timer timer = new Timer(nanos < Clock.NEVER - now ? now + nanos : Clock.NEVER, timersMade++, action);
+    if (timer.time != Clock.NEVER) timers.add(timer);
+    return timer;
+  }
+
+  void cancel(Timer timer) {
+    timers.remove(timer);
+  }
+
+  /** What is to be done at some time. */
+  record Timer(long time, long number, Runnable action) implements Comparable<Timer> {
+    @Override
+    public int compareTo(Timer other) {
+      return time != other.time ? Long.compare(time, other.time) : Long.compare(number, other.number);
+    }
+
+    @Override
+    public String toString() {
+      return "the time " + text(Duration.ofNanos(time));
+    }
+  }
+
+  private static String text(Duration d) {
+    return java.math.BigDecimal.valueOf(d.toNanos(), 9).stripTrailingZeros().toPlainString() + " s";
+  }
+
+  /** How a task or a wait has ended, as one object that is not null. */
+  static final class Outcome {
+    private static final Object NULL = new Object();
+
+    private record Failure(Throwable thrown) {}
+
+    private Outcome() {}
+
+    static Object of(@Nullable Object value) {
+      return value == null ? NULL : value;
+    }
+
+    static Object failure(Throwable thrown) {
+      return new Failure(thrown);
+    }
+
+    static @Nullable Object open(@Nullable Object outcome) throws Throwable {
+      if (outcome instanceof Failure f) throw f.thrown;
+      return outcome == NULL ? null : outcome;
+    }
+
+    static @Nullable Throwable thrown(@Nullable Object outcome) {
+      return outcome instanceof Failure f ? f.thrown : null;
+    }
+  }
+
+  /** Unwinds a task as far as a limit or a scope, which knows its own by identity. */
+  static final class Signal extends Error {
+    private static final long serialVersionUID = 1L;
+
+    Signal(String message) {
+      super(message, null, true, false);
+    }
+  }
+
+  /** A hub cannot go on: all wait, and nothing is left that could wake one. The message lists the tasks and what each waits for. */
+  public static final class LoopExit extends IllegalStateException {
+    private static final long serialVersionUID = 1L;
+
+    private final transient List<Task<?>> tasks;
+
+    LoopExit(String message, List<Task<?>> tasks) {
+      super(message);
+      this.tasks = tasks;
+    }
+
+    /**
+     * All tasks of the hub at that time.
+     *
+     * @return the tasks, in the order in which they were made
+     */
+    public List<Task<?>> tasks() {
+      return tasks;
+    }
+  }
+
+  @Override
+  public String toString() {
+    Tree mine = tree;
+    return "Hub@" + Integer.toHexString(hashCode()) + (mine == null ? "" : " of thread " + mine.threadName());
+  }
+}
