@@ -53,20 +53,19 @@ final class ScopedValues {
   /** Runs what lets other stacks run on this thread meanwhile; then the same are in force as before. */
   static void keep(Runnable mountOrSuspension) {
     try {
-      if (GET != null) keepDirectly(mountOrSuspension);
-      else if (RUN != null) RUN.invokeExact(mountOrSuspension);
-      else mountOrSuspension.run();
+      if (GET == null) {
+        if (RUN != null) RUN.invokeExact(mountOrSuspension);
+        else mountOrSuspension.run();
+        return;
+      }
+      Object mine = (Object) GET.invokeExact();
+      try {
+        mountOrSuspension.run();
+      } finally {
+        if ((Object) GET.invokeExact() != mine) SET.invokeExact(mine);
+      }
     } catch (Throwable t) {
       throw Greenlet.<RuntimeException>unchecked(t);
-    }
-  }
-
-  private static void keepDirectly(Runnable mountOrSuspension) throws Throwable {
-    Object mine = (Object) GET.invokeExact();
-    try {
-      mountOrSuspension.run();
-    } finally {
-      if ((Object) GET.invokeExact() != mine) SET.invokeExact(mine);
     }
   }
 }
