@@ -17,10 +17,12 @@ import java.util.regex.PatternSyntaxException;
 final class Main {
   private static final String EXPORT = "--add-exports=java.base/jdk.internal.vm=ALL-UNNAMED";
   private static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
+  private static final String NATIVE = "--enable-native-access=ALL-UNNAMED"; // for JRuby, and the profiler
+  private static final List<String> TELL_INLINED = List.of("-XX:+UnlockDiagnosticVMOptions", "-XX:+DebugNonSafepoints");
   private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
   private static final String PEERS = "\\.(Raw|HandOff|Peer|Fiber)Benchmark\\.";
   private static final String OURS = "\\.(Greenlet|Generator)Benchmark\\.";
-  private static final String USAGE = "bench [--quick] [--python] [--json FILE] [PATTERN]";
+  private static final String USAGE = "bench [--quick | --profile] [--python] [--json FILE] [PATTERN]";
 
   private record Engine(String column, String heap, List<String> options) {}
 
@@ -31,7 +33,7 @@ final class Main {
   private static final List<String> MEMORY = List.of("Memory.suspendedGreenlet", "Memory.suspendedIterator",
       "Memory.abandonedIterators", "Memory.abandonedSeqs");
 
-  private boolean quick;
+  private Timing.Mode mode = Timing.Mode.MEASURE;
   private boolean python;
   private Path json;
   private Pattern pattern = Pattern.compile("");
@@ -57,7 +59,8 @@ final class Main {
   private void take(String[] args) {
     for (int i = 0; i < args.length; i++) {
       switch (args[i]) {
-        case "--quick" -> quick = true;
+        case "--quick" -> mode = Timing.Mode.QUICK;
+        case "--profile" -> mode = Timing.Mode.PROFILE;
         case "--python" -> python = true;
         case "--json" -> {
           if (++i == args.length) throw new IllegalArgumentException("--json needs a file: " + USAGE);
@@ -81,9 +84,9 @@ final class Main {
   }
 
   private int run() throws IOException, InterruptedException {
-    time(Table.NO_GREENLETS, List.of(EXPORT, STACK, "--enable-native-access=ALL-UNNAMED"), OURS, "RawBenchmark\\.roundTrip$");
-    for (Engine engine : ENGINES) time(engine.column, engine.options, PEERS);
-    for (String what : MEMORY) {
+    time(Table.NO_GREENLETS, List.of(EXPORT, STACK), OURS, "RawBenchmark\\.roundTrip$");
+    for (Engine engine : mode == Timing.Mode.PROFILE ? ENGINES.subList(0, 1) : ENGINES) time(engine.column, engine.options, PEERS);
+    for (String what : mode == Timing.Mode.PROFILE ? List.<String>of() : MEMORY) {
       if (!pattern.matcher(what).find()) continue;
       for (Engine engine : ENGINES) weigh(engine, what);
     }
@@ -92,7 +95,7 @@ final class Main {
       say("no benchmark matches " + pattern);
       return 2;
     }
-    new Table(measurements, !quick).print(System.out);
+    new Table(measurements, mode).print(System.out);
     if (json != null) Files.write(json, measurements.stream().map(Measurement::toJson).toList());
     failures.forEach(Main::say);
     return failures.isEmpty() ? 0 : 1;
@@ -100,15 +103,18 @@ final class Main {
 
   private void time(String column, List<String> options, String excluded, String... always)
       throws IOException, InterruptedException {
-    List<String> args = new ArrayList<>(List.of(column, String.valueOf(quick), excluded, pattern.pattern()));
+    List<String> all = new ArrayList<>(options);
+    all.add(NATIVE);
+    if (mode == Timing.Mode.PROFILE) all.addAll(TELL_INLINED);
+    List<String> args = new ArrayList<>(List.of(column, mode.name(), excluded, pattern.pattern()));
     args.addAll(List.of(always));
-    measure("timing of " + column, java(options, Timing.class, args));
+    measure("timing of " + column, java(all, Timing.class, args));
   }
 
   private void weigh(Engine engine, String what) throws IOException, InterruptedException {
     List<String> options = new ArrayList<>(engine.options);
     options.addAll(List.of("-Xmx" + engine.heap, "-XX:+ExitOnOutOfMemoryError"));
-    String count = quick ? "10000" : "1000000";
+    String count = mode == Timing.Mode.QUICK ? "10000" : "1000000";
     measure(what + " on " + engine.column, java(options, Memory.class, List.of(engine.column, what, count)));
   }
 
@@ -118,7 +124,7 @@ final class Main {
       return;
     }
     String script = Path.of(URI.create(Main.class.getResource("peers.py").toString())).toString();
-    measure(Table.PYTHON, List.of("python3", script, String.valueOf(quick), pattern.pattern()));
+    measure(Table.PYTHON, List.of("python3", script, String.valueOf(mode == Timing.Mode.QUICK), pattern.pattern()));
   }
 
   private static boolean hasPython() throws InterruptedException {

@@ -160,14 +160,17 @@ final class Table {
   // The table
 
   private final Map<String, Map<String, Measurement>> byColumn = new LinkedHashMap<>();
-  private final boolean judged;
+  private final Timing.Mode mode;
 
-  Table(Collection<Measurement> measurements, boolean judged) {
-    for (String column : List.of(NO_GREENLETS, CONTINUATION, VIRTUAL_THREAD)) byColumn.put(column, new LinkedHashMap<>());
+  Table(Collection<Measurement> measurements, Timing.Mode mode) {
+    List<String> columns = new ArrayList<>(List.of(NO_GREENLETS, CONTINUATION));
+    if (mode == Timing.Mode.PROFILE) columns.addAll(Phases.names());
+    else columns.add(VIRTUAL_THREAD);
+    for (String column : columns) byColumn.put(column, new LinkedHashMap<>());
     for (Measurement m : measurements) {
       byColumn.computeIfAbsent(m.column(), c -> new LinkedHashMap<>()).put(m.benchmark(), m);
     }
-    this.judged = judged;
+    this.mode = mode;
   }
 
   private double median(String column, String benchmark) {
@@ -181,7 +184,7 @@ final class Table {
 
   void print(PrintStream out) {
     out.println(machine());
-    if (!judged) out.println("This was a short run: the numbers mean nothing.");
+    if (mode == Timing.Mode.QUICK) out.println("This was a short run: the numbers mean nothing.");
     out.println();
     List<String> heads = new ArrayList<>(List.of("ns (in raw round trips)"));
     for (String column : byColumn.keySet()) {
@@ -195,7 +198,7 @@ final class Table {
   }
 
   private boolean hasGoals(String column) {
-    return judged && (column.equals(CONTINUATION) || column.equals(VIRTUAL_THREAD));
+    return mode == Timing.Mode.MEASURE && (column.equals(CONTINUATION) || column.equals(VIRTUAL_THREAD));
   }
 
   private List<Row> unlisted() {

@@ -2,7 +2,10 @@ package greenlet.bench;
 
 import java.util.Collection;
 import java.util.List;
+import java.util.function.Function;
 import org.openjdk.jmh.infra.BenchmarkParams;
+import org.openjdk.jmh.results.IterationResult;
+import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.NoBenchmarksException;
 import org.openjdk.jmh.runner.Runner;
@@ -14,13 +17,22 @@ import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
- * Runs JMH with the options of this JVM and prints a line for each benchmark. Arguments: the column; true for a short run
- * in this JVM itself, which only shows that everything works; what to leave out; what to run.
+ * Runs JMH with the options of this JVM and prints a line for each benchmark, and for each of its phases if it is profiled.
+ * Arguments: the column; the mode; what to leave out; what to run.
  */
 final class Timing {
+  /** A quick run, in this JVM itself, only shows that everything works. */
+  enum Mode {
+    MEASURE,
+    QUICK,
+    PROFILE
+  }
+
   public static void main(String[] args) throws RunnerException {
+    Mode mode = Mode.valueOf(args[1]);
     ChainedOptionsBuilder options = new OptionsBuilder().shouldFailOnError(true).exclude(args[2]);
-    if (Boolean.parseBoolean(args[1])) {
+    if (mode == Mode.PROFILE) options.addProfiler(Phases.class);
+    if (mode == Mode.QUICK) {
       System.setProperty("jmh.ignoreLock", "true"); // it may not have the machine for itself
       options.forks(0).warmupIterations(0).measurementIterations(1).measurementTime(TimeValue.milliseconds(100))
           .param("levels", "10").param("depth", "0", "1000");
@@ -29,7 +41,12 @@ final class Timing {
           .measurementIterations(5).measurementTime(TimeValue.seconds(1));
     }
     for (int i = 3; i < args.length; i++) options.include(args[i]);
-    for (RunResult result : run(options)) System.out.println(measurement(args[0], result).toJson());
+    for (RunResult result : run(options)) {
+      System.out.println(measurement(args[0], result, IterationResult::getPrimaryResult).toJson());
+      for (String phase : result.getSecondaryResults().keySet()) {
+        System.out.println(measurement(phase, result, iteration -> iteration.getSecondaryResults().get(phase)).toJson());
+      }
+    }
   }
 
   private static Collection<RunResult> run(ChainedOptionsBuilder options) throws RunnerException {
@@ -40,13 +57,13 @@ final class Timing {
     }
   }
 
-  private static Measurement measurement(String column, RunResult result) {
+  private static Measurement measurement(String column, RunResult result, Function<IterationResult, Result<?>> of) {
     BenchmarkParams params = result.getParams();
     String levels = params.getParam("levels");
     int elements = levels == null ? 1 : Tree.size(Integer.parseInt(levels));
     double[] samples = result.getBenchmarkResults().stream()
         .flatMap(fork -> fork.getIterationResults().stream())
-        .mapToDouble(iteration -> iteration.getPrimaryResult().getScore() / elements)
+        .mapToDouble(iteration -> of.apply(iteration).getScore() / elements)
         .toArray();
     String depth = params.getParam("depth");
     String name = params.getBenchmark().substring(Timing.class.getPackageName().length() + 1);
