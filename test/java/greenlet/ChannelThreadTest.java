@@ -19,7 +19,10 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/** Channels between threads, and tasklets of other threads. */
+/**
+ * Channels between threads, and tasklets of other threads. Where the root waits by {@link Threads#until}, it is a platform
+ * thread: a virtual one that only yields starves the others on its carrier.
+ */
 @ExtendWith(LeakCheck.class)
 class ChannelThreadTest {
   private static final Object END = new Object();
@@ -44,7 +47,7 @@ class ChannelThreadTest {
     assertEquals(0, channel.balance());
   }
 
-  @RootTest
+  @RootTest(Threads.PLATFORM)
   @DisplayName("a partner in another thread: never a switch; it is made runnable there and its idle thread is woken")
   void rendezvous() throws Throwable {
     for (Threads kind : Threads.values()) {
@@ -74,7 +77,7 @@ class ChannelThreadTest {
     }
   }
 
-  @RootTest
+  @RootTest(Threads.PLATFORM)
   @DisplayName("exceptions through a shared channel; a sender that waits in another thread")
   void exceptions() throws Throwable {
     Channel<Object> channel = Channel.shared();
@@ -116,7 +119,7 @@ class ChannelThreadTest {
     assertEquals(100, Threads.await(server));
   }
 
-  @RootTest
+  @RootTest(Threads.PLATFORM)
   @DisplayName("runAll without threadblock returns, and who waits is served when its thread schedules again")
   void busyThread() throws Throwable {
     Channel<Object> channel = Channel.shared();
@@ -261,7 +264,7 @@ class ChannelThreadTest {
     assertEquals(0, channel.balance());
   }
 
-  @RootTest
+  @RootTest(Threads.PLATFORM)
   @DisplayName("a thread that waits for others can have a tasklet inserted or killed by them")
   void wokenByOrders() throws Throwable {
     AtomicReference<Tasklet> paused = new AtomicReference<>();
@@ -282,7 +285,7 @@ class ChannelThreadTest {
     assertEquals(List.of("from afar", "end"), Threads.await(other));
   }
 
-  @RootTest
+  @RootTest(Threads.PLATFORM)
   @DisplayName("an interrupt of a thread that waits for others ends main's waiting, which is undone")
   void interrupt() throws Throwable {
     for (Threads kind : Threads.values()) {
@@ -362,7 +365,7 @@ class ChannelThreadTest {
     assertEquals(0, channel.balance());
   }
 
-  @RootTest
+  @RootTest(Threads.PLATFORM)
   @DisplayName("tasklets that are killed while others serve them: whatever was sent has been received, or its sender is told")
   void killStress() throws Throwable {
     for (int round = 0; round < 300; round++) {
