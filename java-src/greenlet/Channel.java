@@ -26,8 +26,8 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Threads.</b> A {@linkplain #confined confined} channel is for the tasklets of one thread, that which first sends or
  * receives; for others it is a {@link WrongThreadException}. A {@linkplain #shared shared} one is for tasklets of any
  * threads. With a partner in another thread nobody switches: the partner is made runnable there, its thread is woken if it
- * waits for just that, and the caller goes on. What has been handed to a tasklet whose thread then ends is lost with it;
- * one that waits and whose thread has ended is passed over.
+ * waits for just that, and the caller goes on. One that waits and whose thread has ended is passed over. What has been
+ * handed to a tasklet is lost with it, if that is killed, or its thread ends, before it runs again.
  *
  * <p><b>Waiting.</b> Where a tasklet would have to wait, and no other of its thread can run, and none of the thread waits on a
  * shared channel, nobody could ever wake it: a deadlock, which is an {@link IllegalStateException} that lists who waits for

@@ -135,7 +135,7 @@ final class Scheduler {
       current = to;
       to.at.switchTo(null);
     } catch (Throwable t) {
-      if (switches == switchesBefore) {
+      if (switches == switchesBefore && !to.greenlet.isDead()) {
         head = before;
         current = from;
         return t;
@@ -144,6 +144,7 @@ final class Scheduler {
     }
     switches++;
     if (head != from) resumedByHand(from, thrown);
+    else if (thrown != null) from.error = thrown; // by a SwitchListener
     return null;
   }
 

@@ -447,6 +447,33 @@ class TaskletTest {
   }
 
   @RootTest
+  @DisplayName("a greenlet's switch listener sees the switches; what it throws comes out of what it arrives at")
+  void switchListener() {
+    IllegalStateException e = new IllegalStateException("listener");
+    Tasklet t = Tasklet.of(args -> {
+      assertSame(e, assertThrows(IllegalStateException.class, Tasklet::scheduleRemove));
+      return trace.add("heard");
+    }).insert();
+    Tasklet.schedule();
+    t.insert();
+    Greenlet.setListener((event, origin, target) -> {
+      throw e;
+    });
+    Tasklet.schedule();
+    assertEquals(List.of("heard"), trace);
+    Greenlet.setListener((event, origin, target) -> {
+      throw e;
+    });
+    Tasklet never = saying("never").insert();
+    assertSame(e, assertThrows(IllegalStateException.class, Tasklet::schedule));
+    assertEquals(DEAD, state(never));
+    assertEquals(1, Tasklet.runCount());
+    saying("usable").insert();
+    Tasklet.schedule();
+    assertEquals(List.of("heard", "usable1"), trace);
+  }
+
+  @RootTest
   @DisplayName("a tasklet may use greenlets and generators; where it is suspended in them, it goes on there")
   void inGreenlets() {
     Channel<String> channel = Channel.confined();
