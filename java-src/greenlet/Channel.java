@@ -197,8 +197,9 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   }
 
   /**
-   * Receives until the channel is closed and nobody waits to send, or somebody sends a {@link NoSuchElementException}. {@code
-   * hasNext} receives, and waits as {@link #receive} does; nothing is received ahead of what is asked for.
+   * Receives until the channel is {@linkplain #close closed} and nobody waits to send, or somebody sends a {@link
+   * NoSuchElementException}. {@code hasNext} receives, and waits as {@link #receive} does; nothing is received ahead of what
+   * is asked for.
    *
    * @return an iterator, for the thread that the channel is for
    */
@@ -306,11 +307,34 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   }
 
   /**
-   * Has nobody wait here any longer: from now on a call that would have to is an {@code IllegalStateException}, and
-   * iterations end. Those that are waiting already are not woken, and can be served as before.
+   * Has nobody begin to wait here any longer: from now on a call that would have to is an {@code IllegalStateException}, and an
+   * iteration ends, also one that is waiting. Others that are waiting already are not woken, and can be served as before. May
+   * be called from any thread.
    */
   public void close() {
     closing = true;
+    Scheduler here = Scheduler.here();
+    Scheduler confinedTo;
+    synchronized (this) {
+      confinedTo = owner;
+    }
+    if (confinedTo == null || confinedTo == here) endIterations(here);
+    else confinedTo.post(() -> endIterations(confinedTo));
+  }
+
+  private void endIterations(Scheduler here) {
+    lock();
+    try {
+      for (Tasklet t = closing && balance < 0 ? first : null, next; t != null; t = next) {
+        next = t.next;
+        if (!t.iterates) continue;
+        dequeue(t);
+        t.value = END;
+        wake(here, t);
+      }
+    } finally {
+      unlock();
+    }
   }
 
   /** Takes back {@link #close}. */
@@ -388,6 +412,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
         requireWaiting(here, me, direction);
         here.leave(me);
         enqueue(me, direction, cargo);
+        me.iterates = mayEnd;
       } else {
         if (partner.scheduler == here) {
           toNext = scheduleAll;
@@ -403,8 +428,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     }
     if (partner == null) return here.block(me, this);
     if (partner.scheduler != here) {
-      Tasklet served = partner;
-      partner.scheduler.post(() -> served.scheduler.wake(served));
+      wake(here, partner);
       return got;
     }
     Throwable refusal = here.meet(me, partner, toPartner, toNext);
@@ -414,6 +438,12 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     }
     if (toPartner || toNext) me.resume();
     return got;
+  }
+
+  /** Makes {@code t} runnable, which has been served. */
+  private static void wake(Scheduler here, Tasklet t) {
+    if (t.scheduler == here) here.wake(t);
+    else t.scheduler.post(() -> t.scheduler.wake(t));
   }
 
   private static String verb(int direction) {

@@ -68,9 +68,10 @@ public final class Tasklet {
   @Nullable Tasklet next;
   @Nullable Tasklet previous;
 
-  /** What it waits on, whether to send, and whether it is in the queue there. */
+  /** What it waits on; whether to send, or to receive in an iteration; whether it is in the queue there. */
   @Nullable Channel<?> channel;
   boolean sends;
+  boolean iterates;
   boolean queued;
 
   /** What it sends, while it waits to; what it gets when it is resumed. */

@@ -342,8 +342,8 @@
     (reduce (fn [n v] (.send ch v) (inc n)) 0 coll)))
 
 (defn close!
-  "From now on nobody can begin to wait on `ch`: that is an IllegalStateException, and reducing it ends. Those that wait already
-  are not woken, and can be served as before. Returns nil.
+  "From now on nobody can begin to wait on `ch`: that is an IllegalStateException, and reducing it ends, also where it is waiting.
+  Others that wait already are not woken, and can be served as before. Any thread may call it. Returns nil.
 
       (let [ch (channel)]
         (close! ch)

@@ -237,10 +237,7 @@ class ChannelTest {
         channel.close();
         return null;
       }).insert();
-      for (Object o : channel) {
-        trace.add(o);
-        Tasklet.schedule();
-      }
+      for (Object o : channel) trace.add(o);
       assertEquals(List.of("sending 1", 1, "sending 2", 2, "sending 3", 3), trace);
       Iterator<Object> over = channel.iterator();
       assertFalse(over.hasNext());
@@ -269,6 +266,30 @@ class ChannelTest {
       assertNull(all.next());
       assertFalse(all.hasNext());
       Tasklet.runAll();
+    }
+  }
+
+  @RootTest
+  @DisplayName("iteration: those that wait when it is closed come to their end, and of the others nobody")
+  void iterationWaiting() {
+    for (Channel<Object> channel : both()) {
+      trace.clear();
+      for (int i = 1; i <= 2; i++) {
+        int n = i;
+        receiver(channel, "r" + n).insert();
+        Tasklet.of(args -> {
+          for (Object o : channel) trace.add(o);
+          return trace.add("end " + n);
+        }).insert();
+      }
+      Tasklet.schedule();
+      assertEquals(-4, channel.balance());
+      channel.close();
+      assertEquals(-2, channel.balance());
+      Tasklet.schedule();
+      channel.send("x");
+      channel.send("y");
+      assertEquals(List.of("end 1", "end 2", "r1 received x", "r2 received y"), trace);
     }
   }
 

@@ -120,6 +120,34 @@ class ChannelThreadTest {
   }
 
   @RootTest(Threads.PLATFORM)
+  @DisplayName("close from another thread ends iterations that wait, on a shared and on a confined channel")
+  void closeFromAfar() throws Throwable {
+    Channel<Object> shared = Channel.shared();
+    AtomicReference<Channel<Object>> confined = new AtomicReference<>();
+    Future<List<Object>> other = Threads.PLATFORM.start("other", () -> {
+      List<Object> seen = new ArrayList<>();
+      Channel<Object> own = Channel.confined();
+      Tasklet.of(args -> {
+        for (Object o : own) seen.add(o);
+        return seen.add("end of confined");
+      }).insert();
+      Tasklet.schedule();
+      confined.set(own);
+      for (Object o : shared) seen.add(o);
+      seen.add("end of shared");
+      Tasklet.runAll();
+      return seen;
+    });
+    Threads.until(() -> shared.balance() == -1);
+    confined.get().close();
+    shared.send(1);
+    shared.close();
+    List<Object> seen = Threads.await(other);
+    assertEquals(1, seen.remove(seen.indexOf(1)));
+    assertEquals(java.util.Set.of("end of confined", "end of shared"), java.util.Set.copyOf(seen));
+  }
+
+  @RootTest(Threads.PLATFORM)
   @DisplayName("runAll without threadblock returns, and who waits is served when its thread schedules again")
   void busyThread() throws Throwable {
     Channel<Object> channel = Channel.shared();
