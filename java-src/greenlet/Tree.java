@@ -17,6 +17,9 @@ final class Tree {
   /** The one that runs in the thread, where there is one. */
   @Nullable Hub hub;
 
+  /** The thread's tasklets, where it has used any. */
+  @Nullable Scheduler scheduler;
+
   /** Who gets the control from the greenlet that is ending, and no value, where that is not its parent. */
   @Nullable Greenlet heir;
 
@@ -39,6 +42,10 @@ final class Tree {
 
   Strand root() {
     return rootStrand;
+  }
+
+  Greenlet rootGreenlet() {
+    return root;
   }
 
   /** The strand of the current greenlet, as far as another strand can see; that one if its thread has yet to start. */
@@ -93,8 +100,8 @@ final class Tree {
 
   /** The end of {@code from}: tells who gets its result, or its exception. */
   Greenlet bequeath(Greenlet from, @Nullable Object result, @Nullable Throwable thrown) {
-    Greenlet to = heir != null ? heir : living(from);
-    heir = null;
+    Greenlet to = living(heir != null ? heir : from);
+    if (heir != null) heir = null;
     try {
       to.enter(this);
     } catch (Throwable t) { // an unstarted parent that was moved to another thread meanwhile

@@ -16,6 +16,7 @@
 
 (def ^:private names
   (merge (zipmap '[switch! throw! yield! glet generator] (repeat 'greenlet.core))
+         (zipmap '[schedule! receive! tasklet] (repeat 'greenlet.tasklet))
          (zipmap '[locking fn let map] (repeat 'clojure.core))))
 
 (defn- hooks-api []
@@ -44,7 +45,9 @@
     (doseq [form '[(locking o (yield! 1))
                    (locking o (let [x (switch! g 1)] x))
                    (locking o (map yield! xs))
-                   (locking o 1 (throw! g))]]
+                   (locking o 1 (throw! g))
+                   (locking o (schedule!))
+                   (locking o (inc (receive! ch)))]]
       (is (= [:greenlet/switch-in-locking] (found form)) (pr-str form)))))
 
 (deftest what-runs-outside-the-lock-is-not-found
@@ -52,6 +55,7 @@
                  (locking (switch! g) 1)
                  (locking o (glet [] (switch! g)))
                  (locking o (generator (yield! 1)))
+                 (locking o (tasklet (receive! ch)))
                  (locking o (fn [] (yield! 1)))
                  (locking o #(yield! %))
                  (locking o yield)]]

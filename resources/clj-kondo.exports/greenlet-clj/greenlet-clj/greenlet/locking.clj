@@ -3,11 +3,15 @@
   that asks for it waits for ever."
   (:require [clj-kondo.hooks-api :as api]))
 
-(def ^:private switches '#{switch! throw! yield! yield-all! yield-to!})
+(def ^:private switches
+  {'greenlet.core '#{switch! throw! yield! yield-all! yield-to!}
+   'greenlet.tasklet '#{schedule! schedule-remove! run-all! run-now! switch! throw! kill!
+                        send! receive! send-exception! send-sequence!}})
 
 ;; What stands inside these runs when somebody calls it, by then perhaps outside the lock.
 (def ^:private later
   '#{[greenlet.core glet] [greenlet.core greenlet] [greenlet.core generator] [greenlet.core generator*]
+     [greenlet.tasklet tasklet] [greenlet.tasklet tasklet*]
      [clojure.core fn] [clojure.core fn*] [clojure.core delay] [clojure.core future] [clojure.core lazy-seq]})
 
 (defn- var-of [node]
@@ -17,7 +21,7 @@
 
 (defn- switch? [node]
   (let [[ns name] (var-of node)]
-    (and (= 'greenlet.core ns) (contains? switches name))))
+    (contains? (get switches ns) name)))
 
 (defn- later? [node]
   (or (= :fn (api/tag node))

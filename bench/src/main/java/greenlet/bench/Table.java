@@ -68,6 +68,10 @@ final class Table {
     return new Goal("≤ iterator on virtual-thread + 60 ns", t -> t.median(VIRTUAL_THREAD, iterator) + 60);
   }
 
+  private static Goal switches(int n, String column) {
+    return new Goal("≤ " + n + " switches", t -> n * t.median(column, "GreenletBenchmark.toAnother"));
+  }
+
   private static final Goal CREATE =
       new Goal("≤ raw + 2 raw round trips", t -> t.median(NO_GREENLETS, "RawBenchmark.createRunEnd") + 2 * t.raw());
 
@@ -96,6 +100,12 @@ final class Table {
               .on(CONTINUATION, raw(1.2)).on(VIRTUAL_THREAD, handOffs(VIRTUAL_AND_VIRTUAL, 1)),
           row("park/unpark, virtual to virtual thread", "HandOffBenchmark." + VIRTUAL_AND_VIRTUAL),
           row("park/unpark, platform to virtual thread or back", "HandOffBenchmark." + PLATFORM_AND_VIRTUAL)),
+      section("Tasklets",
+          row("a value through a channel: send and receive", "TaskletBenchmark.sendAndReceive")
+              .on(CONTINUATION, switches(4, CONTINUATION)).on(VIRTUAL_THREAD, switches(4, VIRTUAL_THREAD)),
+          row("the same, a shared channel", "TaskletBenchmark.sendAndReceiveShared"),
+          row("`schedule`, one tasklet to the next", "TaskletBenchmark.schedule"),
+          row("create, run, end", "TaskletBenchmark.createRunEnd")),
       section("There and back",
           row("raw Continuation: run and yield", ROUND_TRIP),
           row("root, greenlet, root", "GreenletBenchmark.rootAndBack")
