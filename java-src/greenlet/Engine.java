@@ -117,7 +117,8 @@ abstract class Engine {
   }
 
   private static final Pattern OURS =
-      Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Cursor|Carrier|Tree|Strand|ScopedValues|\\w*Engine|Hub|Task|Scope|Clock|core|generator|hub)([.$].*)?");
+      Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Cursor|Bridge|Pipe|Subscriber|Subscription|Carrier|Tree"
+          + "|Strand|ScopedValues|\\w*Engine|Hub|Task|Scope|Clock|core|generator|hub|bridge)([.$].*)?");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
       Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.ScopedValue.*");
 
