@@ -51,7 +51,8 @@
 
 (def ^:private public-namespaces
   '[greenlet.core
-    greenlet.hub])
+    greenlet.hub
+    greenlet.bridge])
 
 (deftest every-public-var-has-a-docstring-with-an-example-that-holds
   (doseq [namespace public-namespaces
