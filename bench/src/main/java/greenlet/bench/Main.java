@@ -18,8 +18,8 @@ final class Main {
   private static final String EXPORT = "--add-exports=java.base/jdk.internal.vm=ALL-UNNAMED";
   private static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
   private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
-  private static final String PEERS = "\\.(Raw|HandOff|Peer|Fiber)Benchmark\\.";
-  private static final String OURS = "\\.(Greenlet|Generator)Benchmark\\.";
+  private static final String PEERS = "\\.(Raw|HandOff|Peer|Fiber|Pipe)Benchmark\\.";
+  private static final String OURS = "\\.(Greenlet|Generator|Bridge)Benchmark\\.";
   private static final String USAGE = "bench [--quick] [--python] [--json FILE] [PATTERN]";
 
   private record Engine(String column, String heap, List<String> options) {}
