@@ -117,8 +117,8 @@ public final class Bridge {
    *
    * <p>An {@code IOException} or an unchecked exception of the producer comes out of the read as it is, any other exception
    * as the cause of an {@code IOException}; later reads get an {@code IOException} with the cause. Closing the stream raises
-   * a {@link GreenletExit} at the producer's pending write, and at later ones; another exception that it then ends with comes
-   * out of {@code close}. After that, reading is an {@code IOException}.
+   * a {@link GreenletExit} at the producer's pending write, and at later ones; another exception that it then ends with
+   * comes out of {@code close}. After that, reading is an {@code IOException}.
    *
    * @param producer writes the bytes
    * @return the stream
@@ -334,9 +334,10 @@ public final class Bridge {
   }
 
   /**
-   * A publisher of the elements of a generator. Each subscriber has a traversal of its own, which runs as far as elements are
-   * requested, in the thread that requests them; where several do at once, in one of those. To cancel the subscription
-   * unwinds the body.
+   * A publisher of the elements of a generator. Each subscriber has a traversal of its own, which runs as far as elements
+   * are requested, in the thread that requests them; where several do at once, in one of those. To cancel the subscription
+   * unwinds the body. What a subscriber throws, and what the body throws when it is unwound by {@code cancel}, goes to the
+   * uncaught exception handler of that thread.
    *
    * @param generator yields the elements; null among them is a {@code NullPointerException} to the subscriber
    * @param <T> the type of the elements

@@ -238,7 +238,8 @@ final class Pipe {
     Thread other = (Thread) READER.compareAndExchange(this, null, Thread.currentThread());
     if (other == null) return;
     throw new IllegalStateException(this + " cannot be used by " + Greenlet.current() + ": thread " + Tree.describe(other)
-        + " is reading from it, and the producer is running or has switched away; one can read at a time, and not the producer");
+        + " is reading from it, and the producer is running or has switched away; one can read at a time, and not the "
+        + "producer itself");
   }
 
   private void leave() {

@@ -65,12 +65,13 @@
     :confined  true: for the thread that first reads; others get a WrongThreadException. `f` runs in that thread, where
                the engine does, and sees its thread-locals.
 
-      (slurp (greenlet.bridge/input-stream (fn [^java.io.OutputStream out] (.write out (.getBytes \"text\")))))   ;=> \"text\"
+      (slurp (greenlet.bridge/input-stream (fn [^java.io.OutputStream out] (.write out (.getBytes \"text\")))))
+      ;=> \"text\"
 
   A write is suspended until it has been read, straight from the array that was written; a read returns what is left of one
   write, so it may be less than was asked for. What writes byte by byte is better given a BufferedOutputStream around its
-  stream. Any thread may read, one at a time: another gets an IllegalStateException, and so does `f` itself. An IOException or
-  unchecked exception of `f` comes out of the read as it is, another as the cause of an IOException. `.close` raises a
+  stream. Any thread may read, one at a time: another gets an IllegalStateException, and so does `f` itself. An IOException
+  or unchecked exception of `f` comes out of the read as it is, another as the cause of an IOException. `.close` raises a
   GreenletExit at the pending write. `f` sees the dynamic bindings in force here."
   (^InputStream [f] (input-stream f nil))
   (^InputStream [f options]
@@ -166,8 +167,8 @@
     :max-depth     how many levels of directories to visit
 
       (let [clj? #(clojure.string/ends-with? (str (:path %)) \".clj\")]
-        (first (sequence (comp (filter clj?) (map (comp str :path))) (greenlet.bridge/file-visits \"src/greenlet/core.clj\"))))
-      ;=> \"src/greenlet/core.clj\"
+        (into [] (comp (filter clj?) (map (comp str :path)) (take 1)) (greenlet.bridge/file-visits \"src/greenlet/core.clj\")))
+      ;=> [\"src/greenlet/core.clj\"]
 
   Open directories are closed when the traversal ends, early or not; not where it is only forgotten. An answer that is none
   is an IllegalArgumentException, and ends the traversal."
@@ -196,7 +197,8 @@
   (loop [i (dec (.getLength attributes)), m {}]
     (if (neg? i)
       m
-      (recur (dec i) (assoc m (expanded-name (.getURI attributes i) (.getLocalName attributes i)) (.getValue attributes i))))))
+      (let [name (expanded-name (.getURI attributes i) (.getLocalName attributes i))]
+        (recur (dec i) (assoc m name (.getValue attributes i)))))))
 
 (defn- named [event uri local-name ^String qualified-name]
   (let [colon (.indexOf qualified-name ":")]
@@ -230,7 +232,8 @@
       (startElement [_ uri local-name qualified-name attributes]
         (let [declared @namespaces]
           (vreset! namespaces nil)
-          (event! (cond-> (assoc (named :start-element uri local-name qualified-name) :attributes (attributes-map attributes))
+          (event! (cond-> (named :start-element uri local-name qualified-name)
+                    true (assoc :attributes (attributes-map attributes))
                     declared (assoc :namespaces declared)))))
       (endElement [_ uri local-name qualified-name] (event! (named :end-element uri local-name qualified-name)))
       (characters [_ chars start length] (text! chars start length))
@@ -289,7 +292,7 @@
   clojure.java.io/input-stream takes, opened for each traversal and closed at its end; or an InputStream, Reader or
   org.xml.sax.InputSource, which serves one. Maps with :event and, for
 
-    :start-element           :name, :attributes, a map; where there is any, :prefix and :namespaces, the declared ones by prefix
+    :start-element           :name, :attributes, a map; where there is any, :prefix and :namespaces, those declared by prefix
     :end-element             :name, :prefix
     :text, :comment          :text. Adjacent text is one event, with entities and CDATA sections in it.
     :processing-instruction  :target :data

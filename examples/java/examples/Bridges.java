@@ -31,8 +31,9 @@ public final class Bridges {
       System.out.println(text.lines().skip(99_999).findFirst().orElseThrow()); // prints line 99999
     }
 
-    Generator<String> lines = Bridge.lines(out -> new Exception("told by printStackTrace").printStackTrace(new PrintWriter(out)));
-    System.out.println(lines.iterator().next()); // prints java.lang.Exception: told by printStackTrace
+    Exception toPrint = new Exception("to print");
+    Generator<String> trace = Bridge.lines(out -> toPrint.printStackTrace(new PrintWriter(out)));
+    System.out.println(trace.iterator().next()); // prints java.lang.Exception: to print
   }
 
   static void files() throws IOException {

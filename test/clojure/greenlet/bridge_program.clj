@@ -4,7 +4,7 @@
             [clojure.java.io :as io]
             [clojure.string :as str]
             [greenlet.bridge :as bridge])
-  (:import (java.io BufferedReader BufferedWriter File InputStream OutputStream Writer)
+  (:import (java.io BufferedReader BufferedWriter File OutputStream Writer)
            (java.lang.management ManagementFactory)
            (java.nio.file Files)
            (java.util.concurrent TimeUnit)))
@@ -40,18 +40,19 @@
        ~@body
        (finally (io/delete-file ~f)))))
 
-(defn- count-bytes [^InputStream in]
-  (let [buffer (byte-array 5000)]
-    (loop [n 0]
-      (let [k (.read in buffer)]
-        (if (neg? k) n (recur (+ n k)))))))
+(defn- total [read-some]
+  (loop [n 0]
+    (let [k (long (read-some))]
+      (if (neg? k) n (recur (+ n k))))))
 
 (defn- text-counts []
   (with-file [f write-text]
-    {:bytes (with-open [in (bridge/input-stream (fn [^OutputStream out] (Files/copy (.toPath ^File f) out)))] (count-bytes in))
+    {:bytes (with-open [in (bridge/input-stream (fn [^OutputStream out] (Files/copy (.toPath ^File f) out)))]
+              (let [buffer (byte-array 5000)]
+                (total #(.read in buffer))))
      :characters (with-open [in (bridge/reader write-text)]
                    (let [buffer (char-array 5000)]
-                     (loop [n 0] (let [k (.read in buffer)] (if (neg? k) n (recur (+ n k)))))))
+                     (total #(.read in buffer))))
      :lines (with-open [in (BufferedReader. (bridge/reader #(io/copy f %)))] (count (iterator-seq (.iterator (.lines in)))))
      :pushed-lines (reduce (fn [n _] (inc n)) 0 (bridge/lines write-text))}))
 
@@ -73,12 +74,16 @@
 (defn in-new-jvm
   "What it prints in a JVM with this one's engine and `options`."
   [& options]
-  (let [engine (filter #(re-find #"^(-Dgreenlet\.|--add-exports|--add-opens)" %) (.getInputArguments (ManagementFactory/getRuntimeMXBean)))
+  (let [engine (filter #(re-find #"^(-Dgreenlet\.|--add-exports|--add-opens|java\.base/)" %)
+                       (.getInputArguments (ManagementFactory/getRuntimeMXBean)))
         java (str (io/file (System/getProperty "java.home") "bin" "java"))
-        command (concat [java] engine options ["-cp" (System/getProperty "java.class.path") "clojure.main" "-m" "greenlet.bridge-program"])
+        classpath (System/getProperty "java.class.path")
+        command (concat [java] engine options ["-cp" classpath "clojure.main" "-m" "greenlet.bridge-program"])
         out (File/createTempFile "program" ".txt")]
     (try
-      (let [process (.start (doto (ProcessBuilder. ^java.util.List (vec command)) (.redirectErrorStream true) (.redirectOutput out)))]
+      (let [process (.start (doto (ProcessBuilder. ^java.util.List (vec command))
+                              (.redirectErrorStream true)
+                              (.redirectOutput out)))]
         (when-not (.waitFor process 120 TimeUnit/SECONDS)
           (.destroyForcibly process)
           (throw (AssertionError. (str "took longer than 120 s: " (str/join " " command)))))

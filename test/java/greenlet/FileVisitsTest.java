@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -42,7 +43,9 @@ class FileVisitsTest {
   @BeforeEach
   void plant() throws IOException {
     for (String directory : List.of("a/deep/er", "b", "c")) Files.createDirectories(root.resolve(directory));
-    for (String file : List.of("a/1", "a/deep/2", "a/deep/er/3", "b/4", "b/5", "b/6", "7")) Files.writeString(root.resolve(file), file);
+    for (String file : List.of("a/1", "a/deep/2", "a/deep/er/3", "b/4", "b/5", "b/6", "7")) {
+      Files.writeString(root.resolve(file), file);
+    }
   }
 
   @AfterEach
@@ -107,7 +110,8 @@ class FileVisitsTest {
     }
   }
 
-  private List<String> walked(Set<FileVisitOption> options, int depth, Map<String, FileVisitResult> answers) throws IOException {
+  private List<String> walked(Set<FileVisitOption> options, int depth, Map<String, FileVisitResult> answers)
+      throws IOException {
     Recorder recorder = new Recorder(answers);
     Files.walkFileTree(root, options, depth, recorder);
     return recorder.calls;
@@ -117,8 +121,10 @@ class FileVisitsTest {
   private List<String> sent(Generator<Bridge.Visit> visits, Map<String, FileVisitResult> answers) {
     List<String> got = new ArrayList<>();
     try (Cursor<Bridge.Visit> c = visits.cursor()) {
-      for (boolean more = c.hasNext(); more; more = answers.containsKey(got.getLast()) ? c.send(answers.get(got.getLast())) : c.hasNext()) {
+      for (boolean more = c.hasNext(); more; ) {
         got.add(describe(c.next()));
+        FileVisitResult answer = answers.get(got.getLast());
+        more = answer != null ? c.send(answer) : c.hasNext();
       }
     }
     return got;
@@ -150,15 +156,15 @@ class FileVisitsTest {
           visitor.calls.clear();
         }
         assertEquals(expected, sent(Bridge.fileVisits(root, Set.of(), depth, new Recorder(Map.of())), answers));
-        assertEquals(expected, sent(Bridge.fileVisits(root, Set.of(), depth, new Recorder(Map.of("> a", TERMINATE, "> b", TERMINATE))),
-            answersOverruling(answers)));
+        Recorder overruled = new Recorder(Map.of("> a", TERMINATE, "> b", TERMINATE));
+        assertEquals(expected, sent(Bridge.fileVisits(root, Set.of(), depth, overruled), overruling(answers)));
       }
     }
   }
 
   /** What is sent has precedence over what the visitor answered. */
-  private static Map<String, FileVisitResult> answersOverruling(Map<String, FileVisitResult> answers) {
-    var all = new java.util.HashMap<>(answers);
+  private static Map<String, FileVisitResult> overruling(Map<String, FileVisitResult> answers) {
+    Map<String, FileVisitResult> all = new HashMap<>(answers);
     all.putIfAbsent("> a", CONTINUE);
     all.putIfAbsent("> b", CONTINUE);
     return all;
@@ -198,10 +204,11 @@ class FileVisitsTest {
 
     Files.createSymbolicLink(root.resolve("c/circle"), root);
     assertTrue(Bridge.fileVisits(root).stream().map(this::describe).toList().contains("c/circle@"));
-    Generator<Bridge.Visit> following =
-        Bridge.fileVisits(root, Set.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, new Recorder(Map.of()));
-    assertEquals(walked(Set.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, Map.of()), following.stream().map(this::describe).toList());
-    assertTrue(following.stream().toList().stream().anyMatch(v -> v instanceof Bridge.Visit.Failed f && f.failure() instanceof FileSystemLoopException));
+    Set<FileVisitOption> options = Set.of(FileVisitOption.FOLLOW_LINKS);
+    List<Bridge.Visit> following = Bridge.fileVisits(root, options, Integer.MAX_VALUE, new Recorder(Map.of())).stream().toList();
+    assertEquals(walked(options, Integer.MAX_VALUE, Map.of()), following.stream().map(this::describe).toList());
+    assertTrue(following.stream().anyMatch(v ->
+        v instanceof Bridge.Visit.Failed failed && failed.failure() instanceof FileSystemLoopException));
     Files.delete(root.resolve("c/circle"));
   }
 
@@ -228,8 +235,8 @@ class FileVisitsTest {
     c.next();
     assertRefused(IllegalArgumentException.class, () -> c.send("skip"), "FileVisitResult", "skip", "PreDirectory");
     assertTrue(c.isOver());
-    for (Executable call : List.<Executable>of(() -> Bridge.fileVisits(null),
-        () -> Bridge.fileVisits(root, Set.of(), 1, null), () -> Bridge.fileVisits(root, Set.of(), -1, new Recorder(Map.of())))) {
+    for (Executable call : List.<Executable>of(() -> Bridge.fileVisits(null), () -> Bridge.fileVisits(root, Set.of(), 1, null),
+        () -> Bridge.fileVisits(root, Set.of(), -1, new Recorder(Map.of())))) {
       assertRefused(IllegalArgumentException.class, call);
     }
   }

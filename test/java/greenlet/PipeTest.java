@@ -402,7 +402,7 @@ class PipeTest {
   // Ends
 
   @RootTest
-  @DisplayName("Closing at each position raises GreenletExit in the producer's write, finally runs once, and reading is over")
+  @DisplayName("Closing at each position raises GreenletExit in the producer's write: finally runs once, reading is over")
   void close() throws Throwable {
     for (var inputStream : STREAMS) {
       for (int position = 0; position <= 5; position++) {
@@ -428,8 +428,8 @@ class PipeTest {
     assertEquals('t', reader.read());
     reader.close();
     reader.close();
-    for (Executable call : List.<Executable>of(reader::read, reader::ready, () -> reader.read(new char[0]), () -> reader.skip(0),
-        () -> reader.transferTo(Writer.nullWriter()))) {
+    for (Executable call : List.<Executable>of(reader::read, reader::ready, () -> reader.read(new char[0]),
+        () -> reader.skip(0), () -> reader.transferTo(Writer.nullWriter()))) {
       assertThrows(IOException.class, call);
     }
   }
@@ -439,8 +439,8 @@ class PipeTest {
   }
 
   private static void assertReadsRefused(InputStream in) {
-    for (Executable call : List.<Executable>of(in::read, in::available, () -> in.read(new byte[0]), () -> in.read(new byte[1]),
-        () -> in.skip(1), () -> in.transferTo(OutputStream.nullOutputStream()))) {
+    for (Executable call : List.<Executable>of(in::read, in::available, () -> in.read(new byte[0]),
+        () -> in.read(new byte[1]), () -> in.skip(1), () -> in.transferTo(OutputStream.nullOutputStream()))) {
       assertTrue(assertThrows(IOException.class, call).getMessage().contains("has been closed"));
     }
   }
@@ -528,9 +528,10 @@ class PipeTest {
   }
 
   @RootTest
-  @DisplayName("An exception of the producer comes out of the read that runs into it: IOExceptions and unchecked ones as they are")
+  @DisplayName("An exception of the producer comes out of the read that runs into it: IOException and unchecked as they are")
   void fails() throws IOException {
-    for (Throwable failure : List.of(new IOException(), new IllegalStateException(), new StackOverflowError(), new XMLStreamException())) {
+    for (Throwable failure :
+        List.of(new IOException(), new IllegalStateException(), new StackOverflowError(), new XMLStreamException())) {
       for (var inputStream : STREAMS) {
         for (int position = 0; position < 3; position++) {
           int writes = position;
@@ -590,7 +591,8 @@ class PipeTest {
     assertEquals(List.of(), trace);
   }
 
-  private void forget(List<WeakReference<?>> references, Function<Bridge.Producer<? super OutputStream>, InputStream> inputStream)
+  private void forget(
+      List<WeakReference<?>> references, Function<Bridge.Producer<? super OutputStream>, InputStream> inputStream)
       throws IOException {
     InputStream in = inputStream.apply(out -> {
       byte[] onStack = new byte[10];
@@ -632,7 +634,7 @@ class PipeTest {
       InputStream[] self = new InputStream[1];
       self[0] = inputStream.apply(out -> {
         for (Executable call : List.<Executable>of(self[0]::read, self[0]::close, self[0]::available)) {
-          assertRefused(IllegalStateException.class, call, "the stream of generator-", Greenlet.current(), "not the producer");
+          assertRefused(IllegalStateException.class, call, "stream of generator-", Greenlet.current(), "not the producer");
         }
         out.write(1);
       });
@@ -653,7 +655,7 @@ class PipeTest {
     Future<Integer> first = Threads.PLATFORM.start("first", in::read);
     Threads.await(inside);
     for (Executable call : List.<Executable>of(in::read, in::close)) {
-      assertRefused(IllegalStateException.class, call, "the stream of generator-", Greenlet.current(), "first", "one can read at a time");
+      assertRefused(IllegalStateException.class, call, "stream of generator-", Greenlet.current(), "first", "one can read");
     }
     refused.countDown();
     assertEquals(1, Threads.await(first));
@@ -666,7 +668,8 @@ class PipeTest {
     OutputStream[] kept = new OutputStream[1];
     InputStream in = Bridge.inputStream(out -> {
       kept[0] = out;
-      Threads.PLATFORM.run("other", () -> assertRefused(IllegalStateException.class, () -> out.write(1), "is not running there"));
+      Threads.PLATFORM.run("other",
+          () -> assertRefused(IllegalStateException.class, () -> out.write(1), "is not running there"));
       out.write(2);
     });
     assertArrayEquals(new byte[] {2}, in.readAllBytes());
@@ -732,7 +735,8 @@ class PipeTest {
   @DisplayName("Bad arguments are refused at the call")
   void badArguments() {
     for (Executable call : List.<Executable>of(() -> Bridge.inputStream(null), () -> Bridge.confinedInputStream(null),
-        () -> Bridge.reader(null), () -> Bridge.confinedReader(null), () -> Bridge.lines(null), () -> Bridge.callbacks(null))) {
+        () -> Bridge.reader(null), () -> Bridge.confinedReader(null), () -> Bridge.lines(null),
+        () -> Bridge.callbacks(null))) {
       assertRefused(IllegalArgumentException.class, call, "producer", "null");
     }
     InputStream in = oneByOne(3);

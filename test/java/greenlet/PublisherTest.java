@@ -98,7 +98,9 @@ class PublisherTest {
     for (int i = 0; i < 7; i++) assertEquals(i, c.next());
     c.close();
     assertEquals(List.of("subscribed", "request 4", "request 2", "request 2", "request 2", "cancelled"), trace);
-    for (int prefetch : new int[] {1, 2, 3, 64, 1000}) assertEquals(range(100), Bridge.elements(ints(100), prefetch).stream().toList());
+    for (int prefetch : new int[] {1, 2, 3, 64, 1000}) {
+      assertEquals(range(100), Bridge.elements(ints(100), prefetch).stream().toList());
+    }
   }
 
   @RootTest
@@ -199,7 +201,7 @@ class PublisherTest {
   }
 
   @RootTest
-  @DisplayName("A publisher that is silent for longer than the timeout is a TimeoutException, and cancelled when it wakes up")
+  @DisplayName("A publisher that is silent for longer than the timeout is a TimeoutException, and cancelled at once or later")
   void timeout() throws Throwable {
     Manual silent = new Manual((subscriber, n) -> {});
     Cursor<Integer> c = Bridge.elements(silent, 1, Duration.ofMillis(1)).cursor();
