@@ -153,7 +153,7 @@ final class Pipe {
     }
   }
 
-  /** Yields each line when it has been ended. */
+  /** Yields each line when it has been ended; like all that writes here, outside of the lock that Writer would hold. */
   static final class Lines extends Writer {
     private final Generator.Yielder<String> out;
     private final StringBuilder begun = new StringBuilder();
@@ -162,6 +162,19 @@ final class Pipe {
 
     Lines(Generator.Yielder<String> out) {
       this.out = out;
+    }
+
+    @Override
+    public void write(int c) throws IOException {
+      write(new char[] {(char) c}, 0, 1);
+    }
+
+    @Override
+    public void write(String string, int from, int length) throws IOException {
+      Objects.checkFromIndexSize(from, length, string.length());
+      char[] chars = new char[length];
+      string.getChars(from, from + length, chars, 0);
+      write(chars, 0, length);
     }
 
     @Override

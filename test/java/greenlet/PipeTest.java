@@ -50,6 +50,9 @@ class PipeTest {
   private static final List<Function<Bridge.Producer<? super Writer>, Reader>> READERS =
       List.of(Bridge::reader, Bridge::confinedReader);
 
+  /** Then streams of the JDK that are synchronized cannot be suspended; tests run on JVMs with both flags or none. */
+  private static final boolean SYNCHRONIZED_IS_REFUSED = Runtime.version().feature() < 24 && Carrier.unavailable() == null;
+
   private static InputStream oneByOne(int count) {
     return Bridge.inputStream(out -> {
       for (int i = 0; i < count; i++) out.write(i);
@@ -279,6 +282,8 @@ class PipeTest {
     assertEquals("two", lines.next());
     assertEquals(List.of("within"), trace);
     assertSame(failure, assertThrows(IOException.class, lines::hasNext));
+    if (SYNCHRONIZED_IS_REFUSED) return;
+    trace.clear();
     Cursor<String> endless = Bridge.lines(out -> {
       try (PrintWriter print = new PrintWriter(out)) {
         while (true) print.println("line");
@@ -288,7 +293,7 @@ class PipeTest {
     }).cursor();
     assertEquals("line", endless.next());
     endless.close();
-    assertEquals(List.of("within", "finally"), trace);
+    assertEquals(List.of("finally"), trace);
   }
 
   // Laziness
@@ -467,9 +472,9 @@ class PipeTest {
   @RootTest
   @DisplayName("Streams around the producer's may write when they are closed, also when the reader closes")
   void wrapped() throws Throwable {
+    if (SYNCHRONIZED_IS_REFUSED) return;
     byte[] zeros = new byte[100_000];
     for (var inputStream : STREAMS) {
-      if (inputStream == STREAMS.get(1) && Runtime.version().feature() < 24) continue; // GZIPOutputStream is synchronized
       InputStream all = inputStream.apply(out -> zip(zeros, out));
       assertArrayEquals(zeros, new GZIPInputStream(all).readAllBytes());
       InputStream some = inputStream.apply(out -> {
