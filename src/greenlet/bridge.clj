@@ -65,7 +65,7 @@
     :confined  true: for the thread that first reads; others get a WrongThreadException. `f` runs in that thread, where
                the engine does, and sees its thread-locals.
 
-      (slurp (greenlet.bridge/input-stream (fn [^java.io.OutputStream out] (.write out (.getBytes \"text\")))))
+      (slurp (input-stream (fn [^java.io.OutputStream out] (.write out (.getBytes \"text\")))))
       ;=> \"text\"
 
   A write is suspended until it has been read, straight from the array that was written; a read returns what is left of one
@@ -83,7 +83,7 @@
   "A Reader of what `f` writes to the Writer that it is called with, when somebody reads. Otherwise as `input-stream`, with
   the same options.
 
-      (slurp (greenlet.bridge/reader (fn [out] (binding [*out* out] (pr {:a 1})))))   ;=> \"{:a 1}\""
+      (slurp (reader (fn [out] (binding [*out* out] (pr {:a 1})))))   ;=> \"{:a 1}\""
   (^Reader [f] (reader f nil))
   (^Reader [f options]
    (if (confined? options "a reader")
@@ -93,7 +93,7 @@
 (defn lines
   "A generator of the lines that `f` writes to the Writer that it is called with, each as soon as it has been ended.
 
-      (take 2 (greenlet.bridge/lines (fn [out] (binding [*out* out] (run! println (range))))))   ;=> (\"0\" \"1\")"
+      (take 2 (lines (fn [out] (binding [*out* out] (run! println (range))))))   ;=> (\"0\" \"1\")"
   [f]
   (generator/of-recipe (Bridge/lines (producer f))))
 
@@ -119,9 +119,9 @@
   BiConsumer. Several values at once, up to three, are a vector, none is nil. As a function it returns what the consumer
   sends, nil for most. It is to be called in the thread in which `f` is; elsewhere it is an IllegalStateException.
 
-      (vec (greenlet.bridge/callbacks (fn [each] (.forEach ^java.util.Map {:a 1} ^java.util.function.BiConsumer each))))
+      (vec (callbacks (fn [each] (.forEach ^java.util.Map {:a 1} ^java.util.function.BiConsumer each))))
       ;=> [[:a 1]]
-      (take 3 (greenlet.bridge/callbacks (fn [each] (run! each (range)))))   ;=> (0 1 2)"
+      (take 3 (callbacks (fn [each] (run! each (range)))))   ;=> (0 1 2)"
   [f]
   (check-function f "what calls back")
   (generator :as out (f (callback #(yield-to! out %)))))
@@ -167,7 +167,7 @@
     :max-depth     how many levels of directories to visit
 
       (let [clj? #(clojure.string/ends-with? (str (:path %)) \".clj\")]
-        (into [] (comp (filter clj?) (map (comp str :path)) (take 1)) (greenlet.bridge/file-visits \"src/greenlet/core.clj\")))
+        (into [] (comp (filter clj?) (map (comp str :path)) (take 1)) (file-visits \"src/greenlet/core.clj\")))
       ;=> [\"src/greenlet/core.clj\"]
 
   Open directories are closed when the traversal ends, early or not; not where it is only forgotten. An answer that is none
@@ -305,7 +305,7 @@
     :reader    a function that returns a new org.xml.sax.XMLReader; by default it makes the JDK's, with namespaces, secure
                processing, and neither external entities nor external doctypes
 
-      (map (juxt :event (some-fn :name :text)) (greenlet.bridge/sax-events (.getBytes \"<a>1 &lt; 2</a>\")))
+      (map (juxt :event (some-fn :name :text)) (sax-events (.getBytes \"<a>1 &lt; 2</a>\")))
       ;=> ([:start-element \"a\"] [:text \"1 < 2\"] [:end-element \"a\"])
 
   A document that is malformed is an org.xml.sax.SAXException, as a rule a SAXParseException, which tells the line, after the
@@ -329,7 +329,7 @@
     :prefetch    how many elements may be under way or waiting; 1 by default: each is requested when it is asked for
     :timeout-ms  how many milliseconds to wait for one at most; without limit by default
 
-      (vec (greenlet.bridge/elements (greenlet.bridge/publisher (generator (yield! 1) (yield! 2)))))   ;=> [1 2]
+      (vec (elements (publisher (callbacks (fn [each] (each 1) (each 2))))))   ;=> [1 2]
 
   Whoever pulls blocks until the next element is there. An interrupt then is an InterruptedException, too long a silence a
   java.util.concurrent.TimeoutException. What the publisher fails with comes out as it is, after the elements before it."
@@ -354,7 +354,7 @@
   elements is a NullPointerException to the subscriber.
 
       (let [seen (atom [])]
-        (.subscribe (greenlet.bridge/publisher (generator (run! yield! (range))))
+        (.subscribe (publisher (callbacks (fn [each] (run! each (range)))))
                     (reify java.util.concurrent.Flow$Subscriber
                       (onSubscribe [_ s] (.request ^java.util.concurrent.Flow$Subscription s 3))
                       (onNext [_ x] (swap! seen conj x))))
