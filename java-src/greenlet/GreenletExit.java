@@ -26,4 +26,18 @@ public final class GreenletExit extends Error {
   public GreenletExit(String message) {
     super(message, null, true, false);
   }
+
+  private GreenletExit(GreenletExit first) {
+    super(first.getMessage(), first, true, false);
+  }
+
+  /** What is raised after this one, for the same reason: try-with-resources cannot do with the same object twice. */
+  GreenletExit again() {
+    return new GreenletExit(this);
+  }
+
+  /** Whether {@code t} is this one or {@link #again}. */
+  boolean is(Throwable t) {
+    return t == this || t instanceof GreenletExit && t.getCause() == this;
+  }
 }

@@ -146,7 +146,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
 
   @Override
   @Nullable Object deliver(Strand here, T yielded) {
-    if (exit != null) throw exit;
+    if (exit != null) throw exit.again();
     value = yielded;
     ready = true;
     try {

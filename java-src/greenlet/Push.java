@@ -31,7 +31,7 @@ final class Push<T extends @Nullable Object> extends Traversal<T> {
 
   @Override
   @Nullable Object deliver(Strand here, T value) {
-    if (exit != null) throw exit;
+    if (exit != null) throw exit.again();
     Traversal<?> innermost = here.traversal;
     Object bindings = Bindings.current();
     boolean othersBindings = bindings != consumersBindings;

@@ -10,7 +10,7 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
   /** The next one outwards on the same stack, while the body runs. */
   @Nullable Traversal<?> outer;
 
-  /** Set when the traversal ends early: what is raised at the pending yield, and at every later one. */
+  /** Set when the traversal ends early: what is raised at the pending yield, and {@linkplain GreenletExit#again again}. */
   @Nullable GreenletExit exit;
 
   /** What the body returned, where it has ended as it should. */
@@ -34,7 +34,7 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
       result = generator.run(this);
       return null;
     } catch (Throwable t) {
-      return t == exit ? null : t;
+      return exit != null && exit.is(t) ? null : t;
     } finally {
       here.traversal = outer;
       outer = null;

@@ -187,6 +187,11 @@
     (instance? Generator g) (.-recipe ^Generator g)
     (instance? greenlet.Generator g) g))
 
+(defn of-recipe
+  "The core's generator as one of Clojure's."
+  [^greenlet.Generator recipe]
+  (Generator. recipe nil))
+
 (extend-protocol CollReduce
   greenlet.Generator
   (coll-reduce

@@ -52,7 +52,8 @@
 (def ^:private public-namespaces
   '[greenlet.core
     greenlet.hub
-    greenlet.tasklet])
+    greenlet.tasklet
+    greenlet.bridge])
 
 (deftest every-public-var-has-a-docstring-with-an-example-that-holds
   (doseq [namespace public-namespaces

@@ -351,7 +351,7 @@
               (catch GreenletExit e
                 (log :told)
                 (let [again (thrown-by (yield! 2))]
-                  (log [:again (identical? e again)]))
+                  (log [:again (identical? e (ex-cause again))]))
                 (log [:and-again (instance? GreenletExit (thrown-by (yield! 3)))]))))]
      (is (= [1] (reduce (fn [acc x] (reduced (conj acc x))) [] g)))
      (is (= [:told [:again true] [:and-again true]] @log)))))

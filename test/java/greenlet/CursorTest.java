@@ -262,10 +262,29 @@ class CursorTest {
       assertTrue(c.hasNext());
       c.close();
       assertEquals(2, trace.size());
-      assertInstanceOf(GreenletExit.class, trace.getFirst());
-      assertSame(trace.getFirst(), trace.getLast());
+      assertSame(trace.getFirst(), assertInstanceOf(GreenletExit.class, trace.getLast()).getCause());
       assertClosed(c);
     }
+  }
+
+  @RootTest
+  @DisplayName("A body may yield in try-with-resources whose resource yields when it is closed, push or pull")
+  void closeYieldingResource() {
+    Generator<Integer> g = Generator.of(out -> {
+      try (AutoCloseable flushes = () -> out.yield(2)) {
+        trace.add("opens " + (flushes != null));
+        out.yield(1);
+      } finally {
+        trace.add("finally");
+      }
+    });
+    for (Cursor<Integer> c : bothKinds(g)) {
+      assertEquals(1, c.next());
+      c.close();
+      assertClosed(c);
+    }
+    assertFalse(g.forEachWhile(element -> false));
+    assertEquals(List.of("opens true", "finally", "opens true", "finally", "opens true", "finally"), trace);
   }
 
   @RootTest

@@ -321,8 +321,8 @@ class GeneratorTest {
       return false;
     }));
     assertEquals(0, trace.get(0));
-    assertInstanceOf(GreenletExit.class, trace.get(1));
-    assertEquals(List.of(trace.get(1), trace.get(1)), trace.subList(2, 4));
+    assertEquals(4, trace.size());
+    for (Object later : trace.subList(2, 4)) assertSame(trace.get(1), ((GreenletExit) later).getCause());
   }
 
   @RootTest

@@ -75,6 +75,10 @@ final class Table {
   private static final Goal CREATE =
       new Goal("≤ raw + 2 raw round trips", t -> t.median(NO_GREENLETS, "RawBenchmark.createRunEnd") + 2 * t.raw());
 
+  private static Goal piped(String benchmark) {
+    return new Goal("≤ a pipe", t -> t.median(NO_GREENLETS, "PipeBenchmark." + benchmark));
+  }
+
   private static Stream<Row> depths(String label, String benchmark) {
     return Stream.of(0, 10, 100, 1000, 5000).map(depth -> {
       Row row = row(String.format(Locale.ROOT, "%s, %,d calls deep", label, depth), benchmark + ":" + depth);
@@ -159,6 +163,17 @@ final class Table {
           depths("raw Continuation", "RawBenchmark.roundTripAtDepth"),
           depths("root, greenlet, root", "GreenletBenchmark.rootAndBackAtDepth"),
           depths("pull by an iterator", "GeneratorBenchmark.pullAtDepth")).flatMap(s -> s).toList()),
+      section("A write that is read",
+          row("8 KB, `Bridge.inputStream`", "BridgeBenchmark.big").on(CONTINUATION, piped("bigLargeBuffer")),
+          row("8 KB, `confinedInputStream`", "BridgeBenchmark.bigConfined").on(CONTINUATION, piped("bigLargeBuffer")),
+          row("8 KB, `transferTo`", "BridgeBenchmark.bigTransferred").on(CONTINUATION, piped("bigLargeBuffer")),
+          row("8 KB, `PipedInputStream` and a thread", "PipeBenchmark.big"),
+          row("the same, with a buffer of 64 KB", "PipeBenchmark.bigLargeBuffer"),
+          row("80 bytes, `Bridge.inputStream`", "BridgeBenchmark.small"),
+          row("80 bytes, `confinedInputStream`", "BridgeBenchmark.smallConfined"),
+          row("80 bytes, with a `BufferedOutputStream`", "BridgeBenchmark.smallBuffered"),
+          row("80 bytes, `PipedInputStream` and a thread", "PipeBenchmark.small"),
+          row("the same, with a buffer of 64 KB", "PipeBenchmark.smallLargeBuffer")),
       section("Heap",
           row("a suspended greenlet, bytes", "Memory.suspendedGreenlet")
               .on(CONTINUATION, fits("600 MB")).on(VIRTUAL_THREAD, fits("2 GB")),
