@@ -460,7 +460,7 @@ public final class Hub implements Executor {
 
   /**
    * Has the current task wait until a stage is complete. To give up waiting, by a limit or by being killed, does not touch
-   * the stage.
+   * the stage, which keeps some hundred bytes of each wait until it completes.
    *
    * @param stage what to wait for
    * @param <T> the type of its value
@@ -471,16 +471,11 @@ public final class Hub implements Executor {
   public static <T extends @Nullable Object> T await(CompletionStage<? extends T> stage) {
     if (stage == null) throw new IllegalArgumentException("nothing to wait for: got null");
     var waiter = new Waiter<T>(current(), stage, true);
-    CompletionStage<?> told = stage.whenComplete((value, e) -> {
+    stage.whenComplete((value, e) -> {
       if (e == null) waiter.wake(value);
       else waiter.fail(unwrapped(e));
     });
-    try {
-      return waiter.await();
-    } catch (Throwable t) {
-      if (told instanceof Future<?> f) f.cancel(false); // else a stage that never completes would hold every wait that was given up
-      throw t;
-    }
+    return waiter.await();
   }
 
   /**
@@ -658,6 +653,10 @@ public final class Hub implements Executor {
       return outcome != null;
     }
 
+    boolean isOf(@Nullable Greenlet waiting) {
+      return greenlet == waiting;
+    }
+
     private boolean end(Object how) {
       if (!OUTCOME.compareAndSet(this, null, how)) return false;
       hub.inThread(() -> {
@@ -735,11 +734,32 @@ public final class Hub implements Executor {
   // The loop
 
   private @Nullable Object loop() {
+    Throwable thrown = null;
     while (true) {
-      collect();
-      while (left > 0) resume(take());
-      clock.endRound(this);
+      try {
+        if (current != null || thrown != null) expel(thrown);
+        else if (left > 0) take().switchTo();
+        else endRound();
+        thrown = null;
+      } catch (Throwable t) {
+        thrown = t;
+      }
     }
+  }
+
+  private void endRound() {
+    clock.endRound(this);
+    collect();
+  }
+
+  /** Somebody has switched to the loop, or thrown into it, on its own. */
+  private void expel(@Nullable Throwable thrown) {
+    Task<?> intruder = current;
+    current = null;
+    var refusal = new IllegalStateException((intruder == null ? "something" : intruder.toString()) + " has switched to its hub: tasks "
+        + "give way by waiting alone; yield needs a generator around it", thrown);
+    if (intruder != null && intruder.greenlet != null) intruder.greenlet.throwInto(refusal);
+    else failMain(refusal);
   }
 
   /** Begins a round. */
@@ -750,22 +770,6 @@ public final class Hub implements Executor {
       while (!timers.isEmpty() && timers.first().time <= now) timers.pollFirst().action.run();
     }
     left = ready.size();
-  }
-
-  private void resume(Greenlet next) {
-    Throwable thrown = null;
-    try {
-      next.switchTo();
-    } catch (Throwable t) {
-      thrown = t;
-    }
-    Task<?> intruder = current;
-    if (intruder == null && thrown == null) return;
-    var refusal = new IllegalStateException("the hub cannot be switched to"
-        + (intruder == null ? "" : " by " + intruder) + ": its tasks give way by waiting; yield needs a generator around it", thrown);
-    current = null;
-    if (intruder == null || intruder == outsider || intruder.greenlet == null) throw refusal;
-    intruder.greenlet.throwInto(refusal);
   }
 
   /** Of a hub that has a host: one round, in that one's thread. The control comes back when the clock ends the round. */
@@ -783,7 +787,8 @@ public final class Hub implements Executor {
     here.hub = this;
     current = null;
     try {
-      loop.switchTo();
+      collect();
+      if (left > 0) take().switchTo();
     } finally {
       current = me;
       if (other != null) here.hub = other;
@@ -855,6 +860,23 @@ public final class Hub implements Executor {
     g.bindings = task.takeBindings(); // of the place where it was made, which may be another thread
     task.greenlet = g;
     ready.add(g);
+  }
+
+  /** Whether its greenlet has been suspended by a switch that was none of the hub's. */
+  boolean isDetached(Task<?> task) {
+    return task != current && task != outsider && !ready.contains(task.greenlet);
+  }
+
+  /** Raises an exception in the greenlet of a task, out of whatever has suspended that, when its turn comes. */
+  void throwInto(Task<?> task, Throwable exception) {
+    ready.add(Greenlet.of(args -> {
+      if (!task.isReady()) {
+        current = task;
+        task.greenlet.throwInto(exception);
+      }
+      leave();
+      return null;
+    }, loop));
   }
 
   void remove(Task<?> task) {

@@ -483,7 +483,6 @@
   Object
   (on-complete! [source waiter]
     (cond
-      (and (instance? IPending source) (instance? IDeref source) (realized? source)) (do (wake-with waiter #(deref source)) nil)
       (instance? Future source) (wake-with waiter #(get-future source))
       (and (instance? IPending source) (instance? IDeref source)) (wake-with waiter #(deref source))
       (fn? source) (do (source (fn
@@ -538,7 +537,7 @@
 
 (defn- check-thread [^ArrayDeque waiters what]
   (when-let [w (.peek waiters)]
-    (when-not (.isHere (.hub ^Hub$Waiter (if (instance? Putter w) (.-waiter ^Putter w) w)))
+    (when-not (let [^Hub$Waiter w (if (instance? Putter w) (.-waiter ^Putter w) w)] (.isHere ^Hub (.hub w)))
       (throw (WrongThreadException.
               (str what " is for the tasks of one hub, and those of another wait for it; in other threads, use execute! of that hub"))))))
 
