@@ -5,7 +5,9 @@ import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
@@ -20,6 +22,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -78,6 +81,9 @@ public final class Hub implements Executor {
 
   private long timersMade;
   private int waitsForOutside;
+
+  /** In virtual time: waits for what is complete before anybody says so, and what ends them if it is. */
+  private final Map<Waiter<?>, BooleanSupplier> polled = new LinkedHashMap<>();
   private volatile @Nullable Tree tree;
   private @Nullable Greenlet loop;
   private BiConsumer<? super Task<?>, ? super Throwable> handler = Hub::handUncaught;
@@ -503,13 +509,7 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T offload(Callable<? extends T> call) {
     var waiter = new Waiter<T>(current(), call, true);
-    Thread thread = waiter.wakeWith(call);
-    try {
-      return waiter.await();
-    } catch (Throwable t) {
-      thread.interrupt();
-      throw t;
-    }
+    return waiter.awaitOrInterrupt(waiter.wakeWith(call));
   }
 
   /**
@@ -524,13 +524,15 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T awaitFuture(Future<? extends T> future) {
     if (future == null) throw new IllegalArgumentException("nothing to wait for: got null");
-    return offload(() -> {
+    var waiter = new Waiter<T>(current(), future, true);
+    Thread thread = waiter.wakeWith(() -> {
       try {
         return future.get();
       } catch (ExecutionException e) {
         throw Greenlet.<RuntimeException>unchecked(unwrapped(e));
       }
-    });
+    }, future::isDone);
+    return waiter.awaitOrInterrupt(thread);
   }
 
   private static Throwable unwrapped(Throwable t) {
@@ -620,19 +622,45 @@ public final class Hub implements Executor {
      * @return the thread, for who gives up waiting to interrupt
      */
     public Thread wakeWith(Callable<? extends T> call) {
+      return wakeWith(call, () -> false);
+    }
+
+    /**
+     * As {@link #wakeWith(Callable)}, for something that tasks of the hub may complete, too. In virtual time the clock does not
+     * go on then before the wait is over, so that the order of events is the same every time.
+     *
+     * @param call what to run
+     * @param isComplete whether the call would return at once
+     * @return the thread, for who gives up waiting to interrupt
+     */
+    public Thread wakeWith(Callable<? extends T> call, BooleanSupplier isComplete) {
       if (call == null) throw new IllegalArgumentException("nothing to run in another thread: got null");
+      if (!hub.clock.isReal()) hub.polled.put(this, () -> isComplete.getAsBoolean() && endWith(call));
       Object bindings = Bindings.current();
       Thread[] thread = new Thread[1];
       // an executor of its own, so that what waits for ever can be collected: see VirtualThreadEngine
       Executors.newThreadPerTaskExecutor(r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r)).execute(() -> {
         Bindings.restore(bindings);
-        try {
-          wake(call.call());
-        } catch (Throwable t) {
-          fail(t);
-        }
+        endWith(call);
       });
       return thread[0];
+    }
+
+    private T awaitOrInterrupt(Thread thread) {
+      try {
+        return await();
+      } catch (Throwable t) {
+        thread.interrupt();
+        throw t;
+      }
+    }
+
+    private boolean endWith(Callable<? extends T> call) {
+      try {
+        return wake(call.call());
+      } catch (Throwable t) {
+        return fail(t);
+      }
     }
 
     /**
@@ -692,7 +720,10 @@ public final class Hub implements Executor {
     } finally {
       waiter.greenlet = null;
       me.waiter = before;
-      if (waiter.outside) waitsForOutside--;
+      if (waiter.outside) {
+        waitsForOutside--;
+        if (!polled.isEmpty()) polled.remove(waiter);
+      }
     }
   }
 
@@ -811,6 +842,13 @@ public final class Hub implements Executor {
 
   boolean hasWaitsForOutside() {
     return waitsForOutside > 0;
+  }
+
+  /** Whether something that is waited for has been complete already. */
+  boolean poll() {
+    boolean any = false;
+    for (BooleanSupplier source : List.copyOf(polled.values())) any |= source.getAsBoolean();
+    return any;
   }
 
   /** Nothing will ever happen in this hub: whoever it runs for hears of it. */

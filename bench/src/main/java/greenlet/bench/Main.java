@@ -19,7 +19,7 @@ final class Main {
   private static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
   private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
   private static final String PEERS = "\\.(Raw|HandOff|Peer|Fiber)Benchmark\\.";
-  private static final String OURS = "\\.(Greenlet|Generator)Benchmark\\.";
+  private static final String OURS = "\\.(Greenlet|Generator|Hub)Benchmark\\.";
   private static final String USAGE = "bench [--quick] [--python] [--json FILE] [PATTERN]";
 
   private record Engine(String column, String heap, List<String> options) {}
@@ -29,7 +29,7 @@ final class Main {
       new Engine(Table.VIRTUAL_THREAD, "2g", List.of("-Dgreenlet.engine=virtual-thread", STACK)));
 
   private static final List<String> MEMORY = List.of("Memory.suspendedGreenlet", "Memory.suspendedIterator",
-      "Memory.abandonedIterators", "Memory.abandonedSeqs");
+      "Memory.abandonedIterators", "Memory.abandonedSeqs", Table.PROCESSES);
 
   private boolean quick;
   private boolean python;
@@ -107,7 +107,8 @@ final class Main {
 
   private void weigh(Engine engine, String what) throws IOException, InterruptedException {
     List<String> options = new ArrayList<>(engine.options);
-    options.addAll(List.of("-Xmx" + engine.heap, "-XX:+ExitOnOutOfMemoryError"));
+    String heap = what.equals(Table.PROCESSES) ? "2g" : engine.heap;
+    options.addAll(List.of("-Xmx" + heap, "-XX:+ExitOnOutOfMemoryError"));
     String count = quick ? "10000" : "1000000";
     measure(what + " on " + engine.column, java(options, Memory.class, List.of(engine.column, what, count)));
   }
