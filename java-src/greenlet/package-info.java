@@ -2,7 +2,8 @@
  * Greenlets: coroutines with a stack of their own, whose control transfers are explicit and deterministic.
  *
  * <p>{@link greenlet.Greenlet} is the coroutine, {@link greenlet.Generator} a sequence written as a body that
- * yields from any depth. Everything else in the package serves these two and is not public.
+ * yields from any depth; {@link greenlet.Hub} runs greenlets as {@linkplain greenlet.Task tasks} on an event loop.
+ * Everything else in the package serves these and is not public.
  */
 @NullMarked
 package greenlet;
