@@ -16,7 +16,8 @@
   :global-vars {*warn-on-reflection* true}
   :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
                                        [org.jspecify/jspecify "1.0.1"]]}
-             :dev {:dependencies [[org.clojure/test.check "1.1.3"]]
+             :dev {:dependencies [[org.clojure/test.check "1.1.3"]
+                                  [org.knowm.xchart/xchart "3.8.8"]] ; for examples
                    :source-paths ["examples"]}
              :virtual-thread {:jvm-opts ["-Dgreenlet.engine=virtual-thread"]}
              :continuation {:jvm-opts ~(into ["-Dgreenlet.engine=continuation"] flags)}

@@ -23,6 +23,11 @@ abstract sealed class Clock {
    */
   abstract void endRound(Hub hub);
 
+  /** Whether time passes on its own. */
+  boolean isReal() {
+    return true;
+  }
+
   /** Whether a round may follow the one before at once. */
   boolean roundsFollow() {
     return true;
@@ -92,8 +97,13 @@ abstract sealed class Clock {
     }
 
     @Override
+    boolean isReal() {
+      return false;
+    }
+
+    @Override
     void endRound(Hub hub) {
-      if (hub.isReady()) return;
+      if (hub.isReady() || hub.poll()) return;
       long next = hub.nextTimer();
       boolean waitsForOutside = hub.hasWaitsForOutside();
       if (next != NEVER && !(holds && waitsForOutside)) now = Math.max(now, next);

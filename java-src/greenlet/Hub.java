@@ -5,7 +5,9 @@ import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
@@ -20,6 +22,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -78,6 +81,9 @@ public final class Hub implements Executor {
 
   private long timersMade;
   private int waitsForOutside;
+
+  /** In virtual time: waits for what is complete before anybody says so, and what ends them if it is. */
+  private final Map<Waiter<?>, BooleanSupplier> polled = new LinkedHashMap<>();
   private volatile @Nullable Tree tree;
   private @Nullable Greenlet loop;
   private BiConsumer<? super Task<?>, ? super Throwable> handler = Hub::handUncaught;
@@ -460,7 +466,7 @@ public final class Hub implements Executor {
 
   /**
    * Has the current task wait until a stage is complete. To give up waiting, by a limit or by being killed, does not touch
-   * the stage.
+   * the stage, which keeps some hundred bytes of each wait until it completes.
    *
    * @param stage what to wait for
    * @param <T> the type of its value
@@ -471,16 +477,11 @@ public final class Hub implements Executor {
   public static <T extends @Nullable Object> T await(CompletionStage<? extends T> stage) {
     if (stage == null) throw new IllegalArgumentException("nothing to wait for: got null");
     var waiter = new Waiter<T>(current(), stage, true);
-    CompletionStage<?> told = stage.whenComplete((value, e) -> {
+    stage.whenComplete((value, e) -> {
       if (e == null) waiter.wake(value);
       else waiter.fail(unwrapped(e));
     });
-    try {
-      return waiter.await();
-    } catch (Throwable t) {
-      if (told instanceof Future<?> f) f.cancel(false); // else a stage that never completes would hold every wait that was given up
-      throw t;
-    }
+    return waiter.await();
   }
 
   /**
@@ -508,13 +509,7 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T offload(Callable<? extends T> call) {
     var waiter = new Waiter<T>(current(), call, true);
-    Thread thread = waiter.wakeWith(call);
-    try {
-      return waiter.await();
-    } catch (Throwable t) {
-      thread.interrupt();
-      throw t;
-    }
+    return waiter.awaitOrInterrupt(waiter.wakeWith(call));
   }
 
   /**
@@ -529,13 +524,15 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T awaitFuture(Future<? extends T> future) {
     if (future == null) throw new IllegalArgumentException("nothing to wait for: got null");
-    return offload(() -> {
+    var waiter = new Waiter<T>(current(), future, true);
+    Thread thread = waiter.wakeWith(() -> {
       try {
         return future.get();
       } catch (ExecutionException e) {
         throw Greenlet.<RuntimeException>unchecked(unwrapped(e));
       }
-    });
+    }, future::isDone);
+    return waiter.awaitOrInterrupt(thread);
   }
 
   private static Throwable unwrapped(Throwable t) {
@@ -625,19 +622,45 @@ public final class Hub implements Executor {
      * @return the thread, for who gives up waiting to interrupt
      */
     public Thread wakeWith(Callable<? extends T> call) {
+      return wakeWith(call, () -> false);
+    }
+
+    /**
+     * As {@link #wakeWith(Callable)}, for something that tasks of the hub may complete, too. In virtual time the clock does not
+     * go on then before the wait is over, so that the order of events is the same every time.
+     *
+     * @param call what to run
+     * @param isComplete whether the call would return at once
+     * @return the thread, for who gives up waiting to interrupt
+     */
+    public Thread wakeWith(Callable<? extends T> call, BooleanSupplier isComplete) {
       if (call == null) throw new IllegalArgumentException("nothing to run in another thread: got null");
+      if (!hub.clock.isReal()) hub.polled.put(this, () -> isComplete.getAsBoolean() && endWith(call));
       Object bindings = Bindings.current();
       Thread[] thread = new Thread[1];
       // an executor of its own, so that what waits for ever can be collected: see VirtualThreadEngine
       Executors.newThreadPerTaskExecutor(r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r)).execute(() -> {
         Bindings.restore(bindings);
-        try {
-          wake(call.call());
-        } catch (Throwable t) {
-          fail(t);
-        }
+        endWith(call);
       });
       return thread[0];
+    }
+
+    private T awaitOrInterrupt(Thread thread) {
+      try {
+        return await();
+      } catch (Throwable t) {
+        thread.interrupt();
+        throw t;
+      }
+    }
+
+    private boolean endWith(Callable<? extends T> call) {
+      try {
+        return wake(call.call());
+      } catch (Throwable t) {
+        return fail(t);
+      }
     }
 
     /**
@@ -656,6 +679,10 @@ public final class Hub implements Executor {
      */
     public boolean isOver() {
       return outcome != null;
+    }
+
+    boolean isOf(@Nullable Greenlet waiting) {
+      return greenlet == waiting;
     }
 
     private boolean end(Object how) {
@@ -693,7 +720,10 @@ public final class Hub implements Executor {
     } finally {
       waiter.greenlet = null;
       me.waiter = before;
-      if (waiter.outside) waitsForOutside--;
+      if (waiter.outside) {
+        waitsForOutside--;
+        if (!polled.isEmpty()) polled.remove(waiter);
+      }
     }
   }
 
@@ -735,11 +765,32 @@ public final class Hub implements Executor {
   // The loop
 
   private @Nullable Object loop() {
+    Throwable thrown = null;
     while (true) {
-      collect();
-      while (left > 0) resume(take());
-      clock.endRound(this);
+      try {
+        if (current != null || thrown != null) expel(thrown);
+        else if (left > 0) take().switchTo();
+        else endRound();
+        thrown = null;
+      } catch (Throwable t) {
+        thrown = t;
+      }
     }
+  }
+
+  private void endRound() {
+    clock.endRound(this);
+    collect();
+  }
+
+  /** Somebody has switched to the loop, or thrown into it, on its own. */
+  private void expel(@Nullable Throwable thrown) {
+    Task<?> intruder = current;
+    current = null;
+    var refusal = new IllegalStateException((intruder == null ? "something" : intruder.toString()) + " has switched to its hub: tasks "
+        + "give way by waiting alone; yield needs a generator around it", thrown);
+    if (intruder != null && intruder.greenlet != null) intruder.greenlet.throwInto(refusal);
+    else failMain(refusal);
   }
 
   /** Begins a round. */
@@ -750,22 +801,6 @@ public final class Hub implements Executor {
       while (!timers.isEmpty() && timers.first().time <= now) timers.pollFirst().action.run();
     }
     left = ready.size();
-  }
-
-  private void resume(Greenlet next) {
-    Throwable thrown = null;
-    try {
-      next.switchTo();
-    } catch (Throwable t) {
-      thrown = t;
-    }
-    Task<?> intruder = current;
-    if (intruder == null && thrown == null) return;
-    var refusal = new IllegalStateException("the hub cannot be switched to"
-        + (intruder == null ? "" : " by " + intruder) + ": its tasks give way by waiting; yield needs a generator around it", thrown);
-    current = null;
-    if (intruder == null || intruder == outsider || intruder.greenlet == null) throw refusal;
-    intruder.greenlet.throwInto(refusal);
   }
 
   /** Of a hub that has a host: one round, in that one's thread. The control comes back when the clock ends the round. */
@@ -783,7 +818,8 @@ public final class Hub implements Executor {
     here.hub = this;
     current = null;
     try {
-      loop.switchTo();
+      collect();
+      if (left > 0) take().switchTo();
     } finally {
       current = me;
       if (other != null) here.hub = other;
@@ -806,6 +842,13 @@ public final class Hub implements Executor {
 
   boolean hasWaitsForOutside() {
     return waitsForOutside > 0;
+  }
+
+  /** Whether something that is waited for has been complete already. */
+  boolean poll() {
+    boolean any = false;
+    for (BooleanSupplier source : List.copyOf(polled.values())) any |= source.getAsBoolean();
+    return any;
   }
 
   /** Nothing will ever happen in this hub: whoever it runs for hears of it. */
@@ -855,6 +898,23 @@ public final class Hub implements Executor {
     g.bindings = task.takeBindings(); // of the place where it was made, which may be another thread
     task.greenlet = g;
     ready.add(g);
+  }
+
+  /** Whether its greenlet has been suspended by a switch that was none of the hub's. */
+  boolean isDetached(Task<?> task) {
+    return task != current && task != outsider && !ready.contains(task.greenlet);
+  }
+
+  /** Raises an exception in the greenlet of a task, out of whatever has suspended that, when its turn comes. */
+  void throwInto(Task<?> task, Throwable exception) {
+    ready.add(Greenlet.of(args -> {
+      if (!task.isReady()) {
+        current = task;
+        task.greenlet.throwInto(exception);
+      }
+      leave();
+      return null;
+    }, loop));
   }
 
   void remove(Task<?> task) {

@@ -307,7 +307,12 @@ public final class Task<T extends @Nullable Object> {
     if (!started && !hub.isOutsider(this)) {
       if (start != null) hub.cancel(start);
       end(Hub.Outcome.failure(exception));
-    } else if (waiter == null || !waiter.fail(exception)) {
+    } else if (waiter == null && hub.isDetached(this)) {
+      hub.throwInto(this, exception);
+    } else {
+      // a greenlet of the task's that waits would end by it, and the task get it as a value and live: so once more
+      boolean isValue = exception instanceof GreenletExit && waiter != null && !waiter.isOf(greenlet) && !hub.isOutsider(this);
+      if (waiter != null && waiter.fail(exception) && !isValue) return;
       if (interrupts == null) interrupts = new ArrayDeque<>(1);
       interrupts.add(exception);
     }

@@ -27,7 +27,7 @@
            (java.time Duration)
            (java.util ArrayDeque Comparator LinkedHashSet PriorityQueue)
            (java.util.concurrent Callable CompletionStage Future)
-           (java.util.function BiConsumer Consumer)))
+           (java.util.function BiConsumer BooleanSupplier Consumer)))
 
 (set! *warn-on-reflection* true)
 
@@ -441,7 +441,7 @@
     "Has `wake!` or `fail!` called with `waiter` when `source` is complete, in whichever thread; only the first call counts.
   Returns a function without arguments, which is called if the wait is given up, or nil.
 
-      (run (let [w (waiter :example)] (on-complete! (future 1) w) (await! w)))   ;=> 1"))
+      (run (let [w (waiter :example)] (on-complete! (fn [callback] (callback 1)) w) (await! w)))   ;=> 1"))
 
 (definterface Within
   (awaited [])
@@ -468,8 +468,8 @@
     (.fail ^Hub$Waiter waiter exception)
     (.fail ^Within waiter exception)))
 
-(defn- wake-with [^Hub$Waiter waiter f]
-  (let [thread (.wakeWith waiter ^Callable f)]
+(defn- wake-with [^Hub$Waiter waiter f complete?]
+  (let [thread (.wakeWith waiter ^Callable f (reify BooleanSupplier (getAsBoolean [_] (boolean (complete?)))))]
     #(.interrupt thread)))
 
 (defn- get-future [^Future f]
@@ -483,9 +483,8 @@
   Object
   (on-complete! [source waiter]
     (cond
-      (and (instance? IPending source) (instance? IDeref source) (realized? source)) (do (wake-with waiter #(deref source)) nil)
-      (instance? Future source) (wake-with waiter #(get-future source))
-      (and (instance? IPending source) (instance? IDeref source)) (wake-with waiter #(deref source))
+      (instance? Future source) (wake-with waiter #(get-future source) #(.isDone ^Future source))
+      (and (instance? IPending source) (instance? IDeref source)) (wake-with waiter #(deref source) #(realized? source))
       (fn? source) (do (source (fn
                                  ([v] (wake! waiter v))
                                  ([v exception] (if exception (fail! waiter exception) (wake! waiter v)))))
@@ -538,7 +537,7 @@
 
 (defn- check-thread [^ArrayDeque waiters what]
   (when-let [w (.peek waiters)]
-    (when-not (.isHere (.hub ^Hub$Waiter (if (instance? Putter w) (.-waiter ^Putter w) w)))
+    (when-not (let [^Hub$Waiter w (if (instance? Putter w) (.-waiter ^Putter w) w)] (.isHere ^Hub (.hub w)))
       (throw (WrongThreadException.
               (str what " is for the tasks of one hub, and those of another wait for it; in other threads, use execute! of that hub"))))))
 
@@ -955,6 +954,11 @@
   (run! interrupt! tasks)
   (run! join tasks))
 
+(defn- asked
+  "`task`, whose result is going to be asked for: so if it fails, it is not the hub's handler who hears of it."
+  ^Task [task]
+  (doto ^Task task .toCompletableFuture))
+
 (defn imap
   "A generator of the values of `(f x)` for each x of `coll`, in the order of `coll`, each in a task of the pool. As many run
   ahead of what is asked for as the pool has room for. To be traversed in a task. What `f` throws comes out at its place, and
@@ -965,13 +969,21 @@
   (let [^Pool p (the-pool pool "the first argument of imap")]
     (the-function f "the second argument of imap")
     (g/generator
-     (let [running (ArrayDeque.)]
+     (let [started (queue (when (.-size p) {:size (.-size p)}))
+           feeder (asked (spawn #(try
+                                   (run! (fn [x] (put! started (asked (spawn-in p f x)))) coll)
+                                   (finally (close! started)))))]
        (try
-         (doseq [x (g/generator (g/yield-all! coll))]
-           (when (= (.size running) (.-size p)) (g/yield! (result (.poll running))))
-           (.add running (spawn-in p f x)))
-         (while (not (.isEmpty running)) (g/yield! (result (.poll running))))
-         (finally (kill-all (vec running))))))))
+         (loop [task (take! started)]
+           (when task
+             (try
+               (g/yield! (result task))
+               (finally (interrupt! task)))
+             (recur (take! started))))
+         (result feeder)
+         (finally
+           (kill! feeder)
+           (kill-all (into [] (take (count started)) started))))))))
 
 (defn imap-unordered
   "As `imap`, but the values come in the order in which the tasks end.
@@ -981,15 +993,27 @@
   (let [^Pool p (the-pool pool "the first argument of imap-unordered")]
     (the-function f "the second argument of imap-unordered")
     (g/generator
-     (let [running (LinkedHashSet.)
+     (let [room (semaphore (or (.-size p) Long/MAX_VALUE))
+           running (LinkedHashSet.)
            ended (queue)
-           next-value #(let [t (take! ended)] (.remove running t) (result t))]
+           start! (fn [x]
+                    (acquire! room)
+                    (.add running (raw-link (asked (spawn-in p f x)) #(put! ended %))))
+           feeder (asked (spawn #(try
+                                   (run! start! coll)
+                                   (run! join (vec running))
+                                   (finally (close! ended)))))]
        (try
-         (doseq [x (g/generator (g/yield-all! coll))]
-           (when (= (.size running) (.-size p)) (g/yield! (next-value)))
-           (.add running (raw-link (spawn-in p f x) #(put! ended %))))
-         (while (not (.isEmpty running)) (g/yield! (next-value)))
-         (finally (kill-all (vec running))))))))
+         (loop [task (take! ended)]
+           (when task
+             (.remove running task)
+             (g/yield! (result task))
+             (release! room)
+             (recur (take! ended))))
+         (result feeder)
+         (finally
+           (kill! feeder)
+           (kill-all (vec running))))))))
 
 (defn iwait
   "A generator of those of `sources`, which are what `await!` takes, that are complete, in the order in which they become so,
@@ -1037,6 +1061,7 @@
    (run! #(the-task % "what joinall waits for") tasks)
    (if (:raise options)
      (let [complete (volatile! [])]
+       (run! asked tasks)
        (within (:timeout options)
                #(run! (fn [t] (vswap! complete conj t) (result t))
                       (eduction (if-let [n (:count options)] (take n) identity) (iwait tasks)))

@@ -31,7 +31,7 @@ final class Main {
       new Engine(Table.VIRTUAL_THREAD, "2g", List.of("-Dgreenlet.engine=virtual-thread", STACK)));
 
   private static final List<String> MEMORY = List.of("Memory.suspendedGreenlet", "Memory.suspendedIterator",
-      "Memory.abandonedIterators", "Memory.abandonedSeqs");
+      "Memory.abandonedIterators", "Memory.abandonedSeqs", Table.PROCESSES);
 
   private Timing.Mode mode = Timing.Mode.MEASURE;
   private boolean python;
@@ -113,7 +113,8 @@ final class Main {
 
   private void weigh(Engine engine, String what) throws IOException, InterruptedException {
     List<String> options = new ArrayList<>(engine.options);
-    options.addAll(List.of("-Xmx" + engine.heap, "-XX:+ExitOnOutOfMemoryError"));
+    String heap = what.equals(Table.PROCESSES) ? "2g" : engine.heap;
+    options.addAll(List.of("-Xmx" + heap, "-XX:+ExitOnOutOfMemoryError"));
     String count = mode == Timing.Mode.QUICK ? "10000" : "1000000";
     measure(what + " on " + engine.column, java(options, Memory.class, List.of(engine.column, what, count)));
   }

@@ -4,7 +4,9 @@ import clojure.java.api.Clojure;
 import clojure.lang.IFn;
 import greenlet.Generator;
 import greenlet.Greenlet;
+import greenlet.Hub;
 import java.lang.management.ManagementFactory;
+import java.time.Duration;
 import java.util.Iterator;
 
 /**
@@ -19,6 +21,7 @@ final class Memory {
       case "Memory.suspendedIterator" -> (double) iterators(count) / count;
       case "Memory.abandonedIterators" -> abandoned(count, () -> numbers().iterator().next());
       case "Memory.abandonedSeqs" -> abandonedSeqs(count);
+      case Table.PROCESSES -> (double) processes(count) / count;
       default -> throw new IllegalArgumentException(args[1]);
     };
     System.out.println(new Measurement(args[0], args[1], new double[] {bytes}).toJson());
@@ -74,6 +77,31 @@ final class Memory {
     IFn flat = new ClojureCode("greenlet.bench.generators").fn("flat");
     IFn first = Clojure.var("clojure.core", "first");
     return abandoned(count, () -> check(first.invoke(flat.invoke(2)).equals(1L)));
+  }
+
+  /** Tasks of a hub in virtual time, which all sleep at one time, wake in another order than they were made in, and end. */
+  private static long processes(int count) {
+    long[] taken = new long[1];
+    int[] ended = new int[1];
+    Hub hub = Hub.virtualTime();
+    hub.run(() -> {
+      long before = heap();
+      for (int i = 0; i < count; i++) {
+        Duration time = Duration.ofSeconds(1 + i * 7919L % 1000);
+        hub.spawn(() -> {
+          Hub.sleep(time);
+          ended[0]++;
+          return null;
+        });
+      }
+      Hub.sleep(Duration.ofMillis(1));
+      taken[0] = heap() - before;
+      hub.join();
+      check(hub.time().equals(Duration.ofSeconds(1000)));
+      return null;
+    });
+    check(ended[0] == count);
+    return taken[0];
   }
 
   /** What is in use once collecting has no effect any more: what one collection finds may be what lets go of other things. */

@@ -21,6 +21,8 @@ final class Table {
   static final String VIRTUAL_THREAD = "virtual-thread";
   static final String PYTHON = "Python greenlet";
 
+  static final String PROCESSES = "Memory.virtualTimeProcess";
+
   private static final String ROUND_TRIP = "RawBenchmark.roundTrip";
 
   /** At most so much; NaN where what it is compared with has not been measured. */
@@ -79,6 +81,14 @@ final class Table {
     return new Goal("≤ a pipe", t -> t.median(NO_GREENLETS, "PipeBenchmark." + benchmark));
   }
 
+  private static Row against(String label, String benchmark, double factor, String what, String other) {
+    Row row = row(label, benchmark);
+    for (String column : List.of(CONTINUATION, VIRTUAL_THREAD)) {
+      row = row.on(column, new Goal("≤ " + factor + " " + what, t -> factor * t.median(column, other)));
+    }
+    return row;
+  }
+
   private static Stream<Row> depths(String label, String benchmark) {
     return Stream.of(0, 10, 100, 1000, 5000).map(depth -> {
       Row row = row(String.format(Locale.ROOT, "%s, %,d calls deep", label, depth), benchmark + ":" + depth);
@@ -119,6 +129,9 @@ final class Table {
       section("Create, run, end",
           row("raw Continuation", "RawBenchmark.createRunEnd"),
           row("greenlet", "GreenletBenchmark.createRunEnd").on(CONTINUATION, CREATE)),
+      section("Tasks of a hub",
+          against("`sleep(0)` among 1,000 tasks, a turn", "HubBenchmark.sleepZero", 4, "switches", "GreenletBenchmark.toAnother"),
+          against("spawn, run and join", "HubBenchmark.spawnRunJoin", 3, "greenlets", "GreenletBenchmark.createRunEnd")),
       section("An element of a flat sequence",
           row("callback", "PeerBenchmark.callbackFlat"),
           row("`forEach` of a generator", "GeneratorBenchmark.forEachFlat"),
@@ -179,6 +192,7 @@ final class Table {
               .on(CONTINUATION, fits("600 MB")).on(VIRTUAL_THREAD, fits("2 GB")),
           row("a suspended iterator, bytes", "Memory.suspendedIterator")
               .on(CONTINUATION, fits("600 MB")).on(VIRTUAL_THREAD, fits("2 GB")),
+          row("a sleeping task in virtual time, bytes", PROCESSES).onBoth(fits("2 GB")),
           row("after abandoning iterators, bytes in all", "Memory.abandonedIterators").onBoth(NOTHING_STAYS),
           row("after abandoning seqs, bytes in all", "Memory.abandonedSeqs").onBoth(NOTHING_STAYS)));
 
