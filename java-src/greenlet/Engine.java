@@ -116,10 +116,10 @@ abstract class Engine {
     return outcome[0];
   }
 
-  private static final Pattern OURS =
-      Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Cursor|Carrier|Tree|Strand|ScopedValues|\\w*Engine|core|generator)([.$].*)?");
+  private static final Pattern OURS = Pattern.compile("greenlet\\."
+      + "(Greenlet|Generator|Traversal|Push|Pull|Cursor|LeakDetector|Carrier|Tree|Strand|ScopedValues|\\w*Engine|core|generator)([.$].*)?");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
-      Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.ScopedValue.*");
+      Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");
 
   /**
    * The frames of {@code all}, top first, that are the users': without those of ours; where the stack {@code waits}, or the

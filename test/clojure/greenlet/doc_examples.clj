@@ -6,7 +6,7 @@
   it cannot be run.
 
   How they run. The forms of all blocks of a file, or of a docstring, are evaluated in order, in one namespace that refers
-  to all of `greenlet.core`, as the root greenlet of a thread of their own. A form that throws is a failure.
+  to all of `greenlet.core` and `greenlet.test`, as the root greenlet of a thread of their own. A form that throws is a failure.
 
   What they claim, in the comments between a form and the next one:
 
@@ -131,7 +131,7 @@
        (bound-fn []
          (binding [*ns* space, *warn-on-reflection* false]
            (refer-clojure)
-           (require '[greenlet.core :refer :all])
+           (require '[greenlet.core :refer :all] '[greenlet.test :refer :all])
            (into [] (mapcat run-block) blocks))))
       (finally (remove-ns (ns-name space))))))
 

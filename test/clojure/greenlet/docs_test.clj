@@ -50,7 +50,7 @@
          (vec (examples/docstring-blocks (text "First." "" "      (a)" "        (b)" "" "    :option  text," "             and more" "" "      (c)" "" "  Last."))))))
 
 (def ^:private public-namespaces
-  '[greenlet.core])
+  '[greenlet.core greenlet.test])
 
 (deftest every-public-var-has-a-docstring-with-an-example-that-holds
   (doseq [namespace public-namespaces
