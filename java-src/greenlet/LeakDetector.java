@@ -14,9 +14,17 @@ import org.jspecify.annotations.Nullable;
  * ended, each cursor, seq or stream that was pulled from has to have come to its end or been closed.
  *
  * <pre>{@code
- * try (var leaks = new LeakDetector()) {
+ * private final LeakDetector leaks = new LeakDetector(); // JUnit makes a new test object for each test
+ *
+ * @AfterEach
+ * void nothingIsLeft() {
+ *   leaks.close(); // AssertionError: 1 left suspended … traversal of generator-1, first pulled from at …
+ * }
+ *
+ * @Test
+ * void leaves() {
  *   lines.stream().findFirst(); // the stream is not closed, so the body of lines stays half way
- * } // AssertionError: 1 left suspended … traversal of generator-1, first pulled from at …
+ * }
  * }</pre>
  *
  * <p>It sees what the calling thread makes, in any of its greenlets and in the bodies that it pulls from, and what threads make

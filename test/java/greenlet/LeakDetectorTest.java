@@ -54,7 +54,8 @@ class LeakDetectorTest {
   }
 
   private static void watch(Executable body) throws Throwable {
-    try (var leaks = new LeakDetector()) {
+    var leaks = new LeakDetector();
+    try (leaks) {
       body.execute();
     }
   }
@@ -247,11 +248,11 @@ class LeakDetectorTest {
   @RootTest
   @DisplayName("Detectors side by side see what their own thread makes")
   void sideBySide() throws Throwable {
-    try (var ignored = new LeakDetector()) {
+    watch(() -> {
       for (Threads kind : Threads.values()) {
         kind.run("other", () -> assertReports(1, report(LeakDetectorTest::suspended)));
       }
-    }
+    });
   }
 
   @RootTest
@@ -302,8 +303,8 @@ class LeakDetectorTest {
 
   @RootTest
   @DisplayName("What is over is let go of, many times as much as is seen at once")
-  void letsGo() {
-    try (var ignored = new LeakDetector()) {
+  void letsGo() throws Throwable {
+    watch(() -> {
       List<WeakReference<?>> ended = new ArrayList<>();
       for (int i = 0; i < 3000; i++) {
         Greenlet g = Greenlet.of(args -> null);
@@ -311,16 +312,14 @@ class LeakDetectorTest {
         ended.add(new WeakReference<>(g));
       }
       Threads.collect(() -> ended.stream().filter(reference -> reference.get() != null).count() < 1000);
-    }
+    });
   }
 
   @RootTest
   @DisplayName("Nothing is held after the end, and nothing by a detector that is forgotten")
   void holdsNothing() throws Throwable {
     List<WeakReference<?>> forgotten = new ArrayList<>();
-    try (var ignored = new LeakDetector()) {
-      forgotten.add(new WeakReference<>(Greenlet.of(args -> null)));
-    }
+    watch(() -> forgotten.add(new WeakReference<>(Greenlet.of(args -> null))));
     Threads.PLATFORM.run("forgets", () -> {
       var leaks = new LeakDetector();
       forgotten.add(new WeakReference<>(leaks));
