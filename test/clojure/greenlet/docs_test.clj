@@ -1,7 +1,9 @@
 (ns greenlet.docs-test
   "Every example in the documentation does what it claims."
   (:require [clojure.test :refer [deftest is testing]]
-            [greenlet.doc-examples :as examples])
+            [greenlet.core :refer [generator yield!]]
+            [greenlet.doc-examples :as examples]
+            [greenlet.watchdog :refer [on-each-root]])
   (:import (java.io File)))
 
 (set! *warn-on-reflection* true)
@@ -64,3 +66,26 @@
   (doseq [^File file (examples/markdown-files)]
     (testing (.getPath file)
       (is (= [] (examples/broken (examples/run-blocks (examples/markdown-blocks (slurp file)))))))))
+
+(defn- steps
+  "How many steps the body of a generator of 100 elements takes where the form in `code` is evaluated with it as g."
+  [code space]
+  (let [taken (atom 0)
+        ask (binding [*ns* space] (eval `(fn [~'g] ~(read-string code))))]
+    (ask (generator (dotimes [i 100] (swap! taken inc) (yield! i))))
+    @taken))
+
+(deftest every-cell-of-the-table-of-laziness-holds
+  (let [section (re-find #"(?s)### Laziness\n.*?\n## " (slurp "doc/guide.md"))
+        cells (for [[_ cell taken] (re-seq #"(?m)^\| (.*) \| (\d+) \|$" section), [_ code] (re-seq #"`(\(.*?)`(?=[,; ]|$)" cell)]
+                [code (parse-long taken)])
+        space (create-ns (gensym "greenlet.laziness"))]
+    (is (< 40 (count cells)))
+    (try
+      (binding [*ns* space, *warn-on-reflection* false]
+        (refer-clojure)
+        (require '[greenlet.core :refer :all])
+        (on-each-root
+         (doseq [[code taken] cells]
+           (is (= taken (steps code space)) code))))
+      (finally (remove-ns (ns-name space))))))
