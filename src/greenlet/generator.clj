@@ -203,11 +203,24 @@
     (instance? Generator g) (.-recipe ^Generator g)
     (instance? greenlet.Generator g) g))
 
+(defn- reduce-cursor
+  "What is left of it; an early end leaves it as it is then."
+  [^Cursor c f init]
+  (loop [acc init]
+    (if (.hasNext c)
+      (let [acc (f acc (.next c))]
+        (if (reduced? acc) (.deref ^Reduced acc) (recur acc)))
+      acc)))
+
 (extend-protocol CollReduce
   greenlet.Generator
   (coll-reduce
     ([g f] (push-from-first g f))
-    ([g f init] (push g f init))))
+    ([g f init] (push g f init)))
+  Cursor
+  (coll-reduce
+    ([c f] (if (.hasNext c) (reduce-cursor c f (.next c)) (f)))
+    ([c f init] (reduce-cursor c f init))))
 
 (defn generator
   "A generator whose body is a call of `f`; `options` are those of its seqs."
