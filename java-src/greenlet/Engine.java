@@ -118,10 +118,10 @@ abstract class Engine {
 
   private static final Pattern OURS =
       Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Cursor|Carrier|Tree|Strand|ScopedValues|\\w*Engine"
-          + "|Hub|Task|Scope|Clock|Tasklet|Channel|Scheduler|Bridge|Pipe|Subscriber|Subscription"
+          + "|LeakDetector|Hub|Task|Scope|Clock|Tasklet|Channel|Scheduler|Bridge|Pipe|Subscriber|Subscription"
           + "|core|generator|hub|tasklet|bridge)([.$].*)?");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
-      Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.ScopedValue.*");
+      Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");
 
   /**
    * The frames of {@code all}, top first, that are the users': without those of ours; where the stack {@code waits}, or the

@@ -155,6 +155,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
     Object callers = Bindings.current();
     Bindings.restore(bindings);
     try {
+      if (out instanceof Pull<T> pull) LeakDetector.see(pull);
       return body.run(out);
     } finally {
       Bindings.restore(callers);

@@ -116,7 +116,9 @@ public final class Greenlet implements AutoCloseable {
   public static Greenlet of(Body body, Greenlet parent, @Nullable String name) {
     if (body == null) throw new IllegalArgumentException("a greenlet needs a body to run: got null");
     if (parent == null) throw new IllegalArgumentException("a new greenlet needs a parent: got null; Greenlet.current() is the usual one");
-    return new Greenlet(name, body, parent);
+    Greenlet made = new Greenlet(name, body, parent);
+    LeakDetector.see(made);
+    return made;
   }
 
   /**

@@ -48,8 +48,8 @@
     (throw (IllegalArgumentException. (str "unknown options " (vec unknown) "; " what " takes " (apply str (interpose " and " known)))))))
 
 (defn- check-reducible [coll what]
-  (when-not (or (nil? coll) (seqable? coll) (instance? clojure.lang.IReduceInit coll) (instance? Iterable coll))
-    (throw (IllegalArgumentException. (str what " must be a collection or a generator; got " (pr-str coll))))))
+  (when-not (or (nil? coll) (seqable? coll) (instance? clojure.lang.IReduceInit coll) (instance? Iterable coll) (instance? Cursor coll))
+    (throw (IllegalArgumentException. (str what " must be a collection, a generator or a cursor; got " (pr-str coll))))))
 
 ;; Making
 
@@ -247,6 +247,11 @@
 
       (with-open [c (cursor (generator (loop [sum 0] (recur (+ sum (yield! sum))))))]
         [(next! c) (send! c 3) (send! c 4)])   ;=> [0 3 7]
+
+  It can be reduced, from where it stands. An early end takes no element more than it needs, and closes nothing.
+
+      (with-open [c (cursor (generator (run! yield! (range))))]
+        [(into [] (take 2) c) (next! c)])   ;=> [[0 1] 2]
 
   Wrong calls get an IllegalStateException, from another thread a WrongThreadException, and change nothing: any while the
   body is running, also from within it; any after `.close`, but for `.close`."

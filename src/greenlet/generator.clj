@@ -6,7 +6,7 @@
            (java.io Writer)
            (java.util ArrayList Comparator List PriorityQueue)
            (java.util.concurrent.locks ReentrantLock)
-           (java.util.function Consumer Predicate)))
+           (java.util.function Predicate)))
 
 (set! *warn-on-reflection* true)
 
@@ -34,31 +34,33 @@
 ;; Pull: a seq. A walk is one run of the body; a cell is one of its elements, or the end. Cells are realised in their
 ;; order, each once, by whichever thread asks first; the lock of the walk sees to that.
 
-(deftype Walk [^Cursor cursor ^ReentrantLock lock ^:volatile-mutable puller]
-  IDeref
-  (deref [_] puller)
-  Consumer
-  (accept [_ greenlet] (set! puller greenlet)))
+(definterface Turn
+  (enter [])
+  (leave []))
 
 (defn- root [^Greenlet g]
   (if-let [p (.parent g)] (recur p) g))
 
-(defn- enter [^Walk walk]
-  (let [^ReentrantLock lock (.-lock walk)
-        me (Greenlet/current)]
-    (when (or (.isHeldByCurrentThread lock) (not (.tryLock lock)))
-      ;; The pull of another thread comes to its end by itself; that of a greenlet of this thread cannot while we wait.
-      (let [puller @walk]
-        (when (and puller (identical? (root puller) (root me)))
-          (throw (IllegalStateException.
-                  (str me " cannot ask for the next element of a generator's seq: " puller " has asked for it, and the"
-                       " body is running or has switched away; let it come to its next yield! first")))))
-      (.lock lock))
-    (.accept walk me)))
+(defn- refuse-if-own
+  "The pull of another thread comes to its end by itself; that of a greenlet of this thread cannot while we wait."
+  [puller me]
+  (when (and puller (identical? (root puller) (root me)))
+    (throw (IllegalStateException.
+            (str me " cannot ask for the next element of a generator's seq: " puller " has asked for it, and the"
+                 " body is running or has switched away; let it come to its next yield! first")))))
 
-(defn- leave [^Walk walk]
-  (.accept walk nil)
-  (.unlock ^ReentrantLock (.-lock walk)))
+;; What puller says of greenlets of the asking thread is right without the lock: only that thread writes them.
+(deftype Walk [^Cursor cursor ^ReentrantLock lock ^:unsynchronized-mutable puller]
+  Turn
+  (enter [_]
+    (let [me (Greenlet/current)]
+      (when (or (.isHeldByCurrentThread lock) (not (.tryLock lock)))
+        (refuse-if-own puller me)
+        (.lock lock))
+      (set! puller me)))
+  (leave [_]
+    (set! puller nil)
+    (.unlock lock)))
 
 (defn- failure [^Throwable thrown]
   (if (instance? GreenletExit thrown) ; would end whoever asks next, quietly
@@ -69,6 +71,8 @@
   (fill [walk])
   (pull [walk])
   (realise []))
+
+(declare reduce-cells)
 
 ;; A cell is realised once walk is nil. Then more is the next cell; nil at the end; ::failed, with what was thrown as value.
 (deftype Cell [^:volatile-mutable walk ^:unsynchronized-mutable value ^:unsynchronized-mutable more]
@@ -88,10 +92,10 @@
             (set! walk nil))
           (throw t)))))
   (pull [this w]
-    (enter w)
+    (.enter ^Walk w)
     (try
       (.fill this w)
-      (finally (leave w))))
+      (finally (.leave ^Walk w))))
   (realise [this] (when (.seq this) (Cons. value more)))
 
   ISeq
@@ -105,15 +109,16 @@
   (more [this] (if (.seq this) more ()))
   (next [this] (when (.seq this) (.seq ^Cell more)))
   (cons [this x] (Cons. x this))
-  (count [this]
-    (loop [s (.seq this), n 0]
-      (if s (recur (next s) (inc n)) n)))
+  (count [this] (reduce-cells this (fn [^long n _] (inc n)) 0))
   (empty [_] ())
   (equiv [this other]
     (if-let [s (.realise this)]
       (.equiv ^Cons s other)
       (and (or (sequential? other) (instance? List other)) (nil? (seq other)))))
   Sequential
+  IReduce
+  (reduce [this f] (if (.seq this) (reduce-cells more f value) (f)))
+  (reduce [this f init] (reduce-cells this f init))
   IPending
   (isRealized [_] (nil? walk))
   IObj
@@ -155,6 +160,17 @@
   (retainAll [_ _] (throw (UnsupportedOperationException.)))
   (set [_ _ _] (throw (UnsupportedOperationException.))))
 
+(defn- reduce-cells
+  "Cell after cell, each realised when its turn has come; no lock is held while `f` runs, and the cells before are let go."
+  [cell f init]
+  (loop [^Cell cell cell, acc init]
+    (if (.seq cell)
+      (let [acc (f acc (.first cell))]
+        (if (reduced? acc)
+          (.deref ^Reduced acc)
+          (recur (.more cell) acc)))
+      acc)))
+
 ;; The recipe
 
 (declare chunked-seq-of)
@@ -192,11 +208,24 @@
   [^greenlet.Generator recipe]
   (Generator. recipe nil))
 
+(defn- reduce-cursor
+  "What is left of it; an early end leaves it as it is then."
+  [^Cursor c f init]
+  (loop [acc init]
+    (if (.hasNext c)
+      (let [acc (f acc (.next c))]
+        (if (reduced? acc) (.deref ^Reduced acc) (recur acc)))
+      acc)))
+
 (extend-protocol CollReduce
   greenlet.Generator
   (coll-reduce
     ([g f] (push-from-first g f))
-    ([g f init] (push g f init))))
+    ([g f init] (push g f init)))
+  Cursor
+  (coll-reduce
+    ([c f] (if (.hasNext c) (reduce-cursor c f (.next c)) (f)))
+    ([c f init] (reduce-cursor c f init))))
 
 (defn generator
   "A generator whose body is a call of `f`; `options` are those of its seqs."

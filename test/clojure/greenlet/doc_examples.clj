@@ -6,7 +6,8 @@
   it cannot be run.
 
   How they run. The forms of all blocks of a file, or of a docstring, are evaluated in order, in one namespace that refers
-  to all of `greenlet.core`, or of the docstring's namespace, as the root greenlet of a thread of their own. A form that throws is a failure.
+  to all of `greenlet.core`, or of other namespaces, as the root greenlet of a thread of their own. A form that throws is a
+  failure.
 
   What they claim, in the comments between a form and the next one:
 
@@ -121,10 +122,10 @@
                                  broken (assoc :broken broken)))))))))
 
 (defn run-blocks
-  "Runs `blocks` in order, in a fresh thread and namespace that refers to all of `referred`, by default greenlet.core.
-  Returns a vector of a map for each form: :block, the line where its block begins; :form; :claims, how many it makes; and
-  :broken, what came instead, where one does not hold."
-  ([blocks] (run-blocks blocks 'greenlet.core))
+  "Runs `blocks` in order, in a fresh thread and namespace that refers to all of the namespaces `referred`, by default
+  greenlet.core. Returns a vector of a map for each form: :block, the line where its block begins; :form; :claims, how many it
+  makes; and :broken, what came instead, where one does not hold."
+  ([blocks] (run-blocks blocks '[greenlet.core]))
   ([blocks referred]
    (let [space (create-ns (gensym "greenlet.example"))]
      (try
@@ -133,7 +134,7 @@
         (bound-fn []
           (binding [*ns* space, *warn-on-reflection* false]
             (refer-clojure)
-            (require [referred :refer :all])
+            (doseq [namespace referred] (require [namespace :refer :all]))
             (into [] (mapcat run-block) blocks))))
        (finally (remove-ns (ns-name space)))))))
 

@@ -1,7 +1,9 @@
 (ns greenlet.docs-test
   "Every example in the documentation does what it claims."
   (:require [clojure.test :refer [deftest is testing]]
-            [greenlet.doc-examples :as examples])
+            [greenlet.core :refer [generator yield!]]
+            [greenlet.doc-examples :as examples]
+            [greenlet.watchdog :refer [on-each-root]])
   (:import (java.io File)))
 
 (set! *warn-on-reflection* true)
@@ -50,16 +52,18 @@
          (vec (examples/docstring-blocks (text "First." "" "      (a)" "        (b)" "" "    :option  text," "             and more" "" "      (c)" "" "  Last."))))))
 
 (def ^:private public-namespaces
-  '[greenlet.core
-    greenlet.hub
-    greenlet.tasklet
-    greenlet.bridge])
+  "Each with those that its examples refer to."
+  '{greenlet.core [greenlet.core]
+    greenlet.test [greenlet.core greenlet.test]
+    greenlet.hub [greenlet.hub]
+    greenlet.tasklet [greenlet.tasklet]
+    greenlet.bridge [greenlet.bridge]})
 
 (deftest every-public-var-has-a-docstring-with-an-example-that-holds
-  (doseq [namespace public-namespaces
+  (doseq [[namespace referred] (sort public-namespaces)
           [name v] (sort (ns-publics (doto namespace require)))]
     (testing (str namespace "/" name)
-      (let [results (examples/run-blocks (examples/docstring-blocks (:doc (meta v))) namespace)]
+      (let [results (examples/run-blocks (examples/docstring-blocks (:doc (meta v))) referred)]
         (is (= [] (examples/broken results)))
         (is (pos? (reduce + (map :claims results))) "claims a result")))))
 
@@ -67,3 +71,26 @@
   (doseq [^File file (examples/markdown-files)]
     (testing (.getPath file)
       (is (= [] (examples/broken (examples/run-blocks (examples/markdown-blocks (slurp file)))))))))
+
+(defn- steps
+  "How many steps the body of a generator of 100 elements takes where the form in `code` is evaluated with it as g."
+  [code space]
+  (let [taken (atom 0)
+        ask (binding [*ns* space] (eval `(fn [~'g] ~(read-string code))))]
+    (ask (generator (dotimes [i 100] (swap! taken inc) (yield! i))))
+    @taken))
+
+(deftest every-cell-of-the-table-of-laziness-holds
+  (let [section (re-find #"(?s)### Laziness\n.*?\n## " (slurp "doc/guide.md"))
+        cells (for [[_ cell taken] (re-seq #"(?m)^\| (.*) \| (\d+) \|$" section), [_ code] (re-seq #"`(\(.*?)`(?=[,; ]|$)" cell)]
+                [code (parse-long taken)])
+        space (create-ns (gensym "greenlet.laziness"))]
+    (is (< 40 (count cells)))
+    (try
+      (binding [*ns* space, *warn-on-reflection* false]
+        (refer-clojure)
+        (require '[greenlet.core :refer :all])
+        (on-each-root
+         (doseq [[code taken] cells]
+           (is (= taken (steps code space)) code))))
+      (finally (remove-ns (ns-name space))))))

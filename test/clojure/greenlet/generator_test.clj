@@ -31,23 +31,6 @@
     (is (= pushed pulled))
     pulled))
 
-;; The reducing function that finds out
-
-(deftest the-poisoned-function-finds-misuse
-  (letfn [(misuse [part f] (is (thrown-with-msg? AssertionError part (f))))]
-    (testing "in transduce"
-      (is (= [1 2] (poison/transduce-with conj #(transduce (take 2) % [1 2 3]))))
-      (misuse #"no completion" #(poison/transduce-with conj (fn [rf] (reduce rf (rf) [1]))))
-      (misuse #"after completion" #(poison/transduce-with conj (fn [rf] (rf (rf (rf) 1)) (rf (rf) 1))))
-      (misuse #"stale" #(poison/transduce-with conj (fn [rf] (let [a (rf)] (rf a 1) (rf (rf a 2))))))
-      (misuse #"stale" #(poison/transduce-with conj (fn [rf] (let [a (rf)] (rf a 1) (rf a)))))
-      (misuse #"after reduced"
-              #(poison/transduce-with (fn ([] 0) ([_ x] (reduced x))) (fn [rf] (rf @(rf @(rf (rf) 1) 2))))))
-    (testing "in reduce"
-      (is (= [1 2] (poison/reduce-with conj [] #(reduce %1 %2 [1 2]))))
-      (misuse #"nobody asked for" #(poison/reduce-with conj [] (fn [rf init] (rf init))))
-      (misuse #"not the last" #(poison/reduce-with conj [] (fn [rf init] (rf init 1) init))))))
-
 ;; Reducing
 
 (deftest reduce-with-and-without-init
@@ -114,60 +97,6 @@
              g (generator (swap! runs inc) (yield! 1))]
          (is (= [[1] [1] [1]] (repeatedly 3 #(into [] g))))
          (is (= 3 @runs)))))))
-
-;; Every transducer
-
-(def ^:private transducers
-  (remove nil?
-          [(map inc) (mapcat #(range (mod % 4))) (mapcat #(elements-of (range (mod % 4)))) (filter even?) (remove even?)
-           (take 0) (take 1) (take 7) (take-while #(< % 5)) (take-nth 3) (drop 2) (drop 100) (drop-while #(< % 5))
-           (replace {1 :one, 2 :two}) (partition-by #(quot % 3)) (partition-all 3) (keep #(when (odd? %) %))
-           (keep-indexed #(when (odd? %1) %2)) (map-indexed vector) (distinct) (interpose :x) (dedupe) (random-sample 1.0)
-           (comp (map list) cat) (comp (map #(elements-of [% %])) cat)
-           (some-> (resolve 'clojure.core/partitionv-all) (as-> f (f 3)))]))
-
-(deftest every-transducer-of-clojure-core
-  (on-each-root
-   (doseq [xform transducers, input [[] [1] (range 20) [5 5 9 1 1 2 9 9 3]]]
-     (let [expected (transduce xform conj input)
-           g (elements-of input)]
-       (is (= expected (transduce xform conj g)))
-       (is (= expected (poison/transduce-with conj #(transduce xform % g))))
-       (is (= expected (transduce xform conj (seq g))))
-       (is (= expected (poison/transduce-with conj #(transduce xform % (eduction identity g)))))
-       (when (vector? expected)
-         (is (= (into [] xform input) (into [] xform g) (into [] xform (seq g)) (into [] (eduction xform g))))
-         (is (= (sequence xform input) (sequence xform g) (sequence xform (seq g)))))))))
-
-(deftest halting
-  (on-each-root
-   (doseq [xform [(halt-when #{9}) (halt-when #{9} vector)], input [[] [1 9 2] (range 20)]]
-     (is (= (transduce xform conj input) (transduce xform conj (elements-of input)))))))
-
-(def ^:private xforms
-  (gen/elements [(map inc) (filter even?) (remove #(zero? (mod % 3))) (mapcat #(range (mod % 3))) (take 5) (take-while #(< % 20))
-                 (drop 2) (drop-while odd?) (take-nth 2) (distinct) (dedupe) (keep #(when (odd? %) %)) (map-indexed +)
-                 (comp (partition-all 2) cat) (comp (partition-by odd?) cat)]))
-
-(defspec transducers-in-any-composition 300
-  (prop/for-all [input (gen/vector gen/nat)
-                 xs (gen/vector xforms 0 5)]
-                (let [xform (apply comp identity xs)
-                      g (elements-of input)
-                      expected (transduce xform conj input)]
-                  (and (= expected (poison/transduce-with conj #(transduce xform % g)))
-                       (= expected (poison/transduce-with conj #(transduce xform % (seq g))))
-                       (= expected (vec (sequence xform g)))))))
-
-(defspec reduced-anywhere 300
-  (prop/for-all [input (gen/vector gen/nat)
-                 stop gen/nat]
-                (let [step (fn [rf] (fn [acc x] (let [r (rf acc x)] (if (= x stop) (reduced r) r))))
-                      expected (reduce (step conj) [] input)
-                      unwound (atom 0)
-                      g (generator (try (run! yield! input) (finally (swap! unwound inc))))]
-                  (and (= expected (poison/reduce-with conj [] (fn [rf init] (reduce (step rf) init g))))
-                       (= 1 @unwound)))))
 
 ;; Trees
 

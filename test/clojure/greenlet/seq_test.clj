@@ -86,7 +86,11 @@
    ["count" #(count (seq %)) 100]
    ["last" #(last (seq %)) 100]
    ["doall" doall 100]
-   ["reduce, reduced" #(reduce (fn [_ x] (if (= x 4) (reduced x) x)) %) 5]])
+   ["reduce, reduced" #(reduce (fn [_ x] (if (= x 4) (reduced x) x)) %) 5]
+   ["reduce of the seq, reduced" #(reduce (fn [_ x] (if (= x 4) (reduced x) x)) (seq %)) 5]
+   ["reduce of the seq, at once" #(reduce (fn [_ x] (reduced x)) nil (seq %)) 1]
+   ["transduce of the seq" #(into [] (take 3) (seq %)) 3]
+   ["reduce of rest" #(reduce (fn [_ x] (reduced x)) nil (rest (seq %))) 2]])
 
 (deftest a-body-runs-as-far-as-it-is-asked-and-no-further
   (on-each-root
@@ -138,6 +142,52 @@
      (is (not (realized? more)))
      (is (= 1 (first more)))
      (is (realized? more)))))
+
+;; Reducing a seq: as any seq is, but without a call of first and next for each element
+
+(deftest reducing-a-seq
+  (on-each-root
+   (doseq [coll [[] [1] [1 2 3] (range 100)], :let [make (fn [] (rest (seq (generator (yield! :head) (run! yield! coll)))))]]
+     (is (= (reduce + coll) (reduce + (make))))
+     (is (= (reduce conj [:init] coll) (reduce conj [:init] (make))))
+     (is (= (vec coll) (into [] (make)) (vec (make)) (transduce identity conj (make)))))
+   (testing "without init: f is called with nothing for no elements, not at all for one"
+     (is (= :none (reduce (fn ([] :none) ([_ _] :wrong)) (rest (seq (elements-of [1]))))))
+     (is (nil? (reduce (fn [_ _] :wrong) (seq (elements-of [nil]))))))
+   (testing "what is reduced is kept, and what is kept is not computed again"
+     (let [[g steps] (counted 10)
+           s (seq g)]
+       (is (= 3 (reduce (fn [_ x] (if (= x 3) (reduced x) x)) nil s)))
+       (is (= 4 @steps))
+       (is (= 45 (reduce + s) (reduce + 0 s)))
+       (is (= (range 10) s))
+       (is (= 10 @steps))))
+   (testing "body and function take turns"
+     (let [log (trace)
+           s (seq (generator (dotimes [i 3] (log [:make i]) (yield! i))))]
+       (run! #(log [:use %]) s)
+       (is (= (mapcat (fn [i] [[:make i] [:use i]]) (range 3)) @log))))
+   (testing "an exception comes out where it is reached"
+     (let [log (trace)
+           s (seq (generator (yield! 1) (yield! 2) (throw (ex-info "body" {}))))]
+       (dotimes [_ 2] (is (thrown-with-msg? Exception #"body" (run! log s))))
+       (is (= [1 2 1 2] @log))))
+   (testing "the function may ask the seq for more, yield, and switch"
+     (let [s (seq (elements-of (range 5)))]
+       (is (= [0 1 2 3 4] (reduce (fn [acc x] (nth s (min 4 (inc x))) (conj acc x)) [] s))))
+     (is (= [0 1 2] (seq (generator (run! yield! (seq (elements-of (range 3))))))))
+     (let [g (glet [] (reduce (fn [acc x] (conj acc (switch! (parent (current)) x))) [] (seq (elements-of [1 2]))))]
+       (is (= [1 2 [:a :b]] [(switch! g) (switch! g :a) (switch! g :b)]))))))
+
+(deftest a-reducing-function-keeps-nobody-from-the-seq
+  (let [s (seq (elements-of (range 3)))
+        inside (promise)
+        go (promise)
+        sum (watchdog/start-thread (fn [] (reduce (fn [acc x] (deliver inside true) @go (+ acc x)) 0 s)))]
+    (is (true? (deref inside 10000 :not-inside)))
+    (is (= [0 1 2] (in-thread (doall s))))
+    (deliver go true)
+    (is (= 3 ((:join sum))))))
 
 ;; As a collection
 
@@ -518,6 +568,19 @@
                               [(WeakReference. (first s)) (rest s)])))]
      (is (cleared? ref))
      (is (= 2 (count more))))
+   (testing "nor does reduce or count"
+     (doseq [[what walk] {"reduce" #(reduce (fn [_ x] (x)) nil %)
+                          "reduce without init" #(reduce (fn [_ x] (x)) %)
+                          "run!" #(run! (fn [x] (x)) %)
+                          "transduce" #(transduce (map (fn [x] (x))) (constantly nil) nil %)
+                          "count" count}]
+       (testing what
+         (let [ref (promise)
+               first-cleared (promise)]
+           (walk ((fn [] (seq (generator (yield! (let [x (fn [])] (deliver ref (WeakReference. x)) x))
+                                         (yield! (fn []))
+                                         (deliver first-cleared (cleared? @ref)))))))
+           (is (true? @first-cleared))))))
    (testing "nor its body what it has yielded"
      (let [[ref more] ((fn [] (let [s (seq (generator (dotimes [_ 3] (yield! (Object.)))))]
                                 [(WeakReference. (second s)) (nthrest s 2)])))]

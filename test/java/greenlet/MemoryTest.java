@@ -111,7 +111,7 @@ class MemoryTest {
   }
 
   @RootTest
-  @DisplayName("G1 an iterator or stream that is forgotten half way is collected with its stack, and nothing in it runs")
+  @DisplayName("G1 a cursor, iterator, spliterator or stream that is forgotten half way is collected with its stack, and nothing in it runs")
   void traversal() {
     Generator<Integer> g = Generator.of(out -> {
       Object onStack = forget(new Object());
@@ -122,8 +122,12 @@ class MemoryTest {
       }
     });
     forget(g.iterator()).next();
+    forget(g.cursor()).peek();
+    forget(g.sharedCursor()).next();
+    forget(g.spliterator()).tryAdvance(i -> {});
     forget(g.stream()).iterator().next();
-    assertCollected(4);
+    forget(g.stream()).limit(2).toList();
+    assertCollected(12);
     assertEquals(List.of(), trace);
     Reference.reachabilityFence(g);
   }

@@ -117,6 +117,21 @@ class StackTraceTest {
     g.switchTo();
   }
 
+  @RootTest
+  @DisplayName("S3 the stack of a greenlet shows nothing of how the body is run that it pulls from")
+  void ofPuller() {
+    Generator<StackTraceElement[]> g = Generator.of(out -> out.yield(ownStack()));
+    for (Cursor<StackTraceElement[]> c : List.of(g.cursor(), g.sharedCursor())) {
+      List<String> stack = methods((StackTraceElement[]) Greenlet.of(args -> pullNext(c)).switchTo());
+      assertEquals(List.of("pullNext", "body"), stack.subList(stack.size() - 2, stack.size()));
+      assertTrue(List.of("ownStack", "body", "pullNext", "body").containsAll(stack), stack::toString);
+    }
+  }
+
+  private static Object pullNext(Iterator<?> it) {
+    return it.next();
+  }
+
   private static Object pull(Iterator<?> it) {
     return it.hasNext();
   }
