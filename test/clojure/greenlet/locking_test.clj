@@ -17,6 +17,7 @@
 (def ^:private names
   (merge (zipmap '[switch! throw! yield! glet generator] (repeat 'greenlet.core))
          (zipmap '[schedule! receive! tasklet] (repeat 'greenlet.tasklet))
+         (zipmap '[sleep! await! spawn] (repeat 'greenlet.hub))
          (zipmap '[locking fn let map] (repeat 'clojure.core))))
 
 (defn- hooks-api []
@@ -47,7 +48,9 @@
                    (locking o (map yield! xs))
                    (locking o 1 (throw! g))
                    (locking o (schedule!))
-                   (locking o (inc (receive! ch)))]]
+                   (locking o (inc (receive! ch)))
+                   (locking o (sleep! 1))
+                   (locking o (inc (await! x)))]]
       (is (= [:greenlet/switch-in-locking] (found form)) (pr-str form)))))
 
 (deftest what-runs-outside-the-lock-is-not-found
@@ -56,6 +59,7 @@
                  (locking o (glet [] (switch! g)))
                  (locking o (generator (yield! 1)))
                  (locking o (tasklet (receive! ch)))
+                 (locking o (spawn sleep! 1))
                  (locking o (fn [] (yield! 1)))
                  (locking o #(yield! %))
                  (locking o yield)]]

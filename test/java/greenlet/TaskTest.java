@@ -165,6 +165,7 @@ class TaskTest {
       assertThrows(IllegalArgumentException.class, () -> t.interrupt(null));
       Task<?> unstarted = spawn(() -> note("never"));
       IOException e = new IOException();
+      Hub.current().onFailure((task, thrown) -> assertSame(unstarted, task));
       unstarted.interrupt(e);
       assertSame(e, assertThrows(IOException.class, unstarted::result));
     });
@@ -220,6 +221,7 @@ class TaskTest {
   @DisplayName("a future for other threads; a task of another thread's hub as a result")
   void futures() throws Throwable {
     Hub hub = Hub.realTime();
+    hub.onFailure((task, e) -> {}); // nobody may be asking yet
     var begun = new CompletableFuture<List<Task<?>>>();
     var over = new CompletableFuture<Object>();
     var other = Threads.PLATFORM.start("other", () -> hub.run(() -> {

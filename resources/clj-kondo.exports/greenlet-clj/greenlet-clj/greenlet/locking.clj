@@ -6,12 +6,14 @@
 (def ^:private switches
   {'greenlet.core '#{switch! throw! yield! yield-all! yield-to!}
    'greenlet.tasklet '#{schedule! schedule-remove! run-all! run-now! switch! throw! kill!
-                        send! receive! send-exception! send-sequence!}})
+                        send! receive! send-exception! send-sequence!}
+   'greenlet.hub '#{acquire! await! holding join joinall kill! killall offload put! result sleep! take! wait}})
 
 ;; What stands inside these runs when somebody calls it, by then perhaps outside the lock.
 (def ^:private later
   '#{[greenlet.core glet] [greenlet.core greenlet] [greenlet.core generator] [greenlet.core generator*]
      [greenlet.tasklet tasklet] [greenlet.tasklet tasklet*]
+     [greenlet.hub spawn] [greenlet.hub spawn-later] [greenlet.hub spawn-in]
      [clojure.core fn] [clojure.core fn*] [clojure.core delay] [clojure.core future] [clojure.core lazy-seq]})
 
 (defn- var-of [node]
