@@ -2,6 +2,7 @@ package greenlet;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -966,7 +967,7 @@ public final class Hub implements Executor {
   }
 
   private static String text(Duration d) {
-    return java.math.BigDecimal.valueOf(d.toNanos(), 9).stripTrailingZeros().toPlainString() + " s";
+    return BigDecimal.valueOf(Clock.nanos(d), 9).stripTrailingZeros().toPlainString() + " s";
   }
 
   /** How a task or a wait has ended, as one object that is not null. */

@@ -138,6 +138,10 @@ class HubTest {
       Task<?> endless = spawn(() -> Hub.sleep(Duration.ofSeconds(Long.MAX_VALUE)));
       sleep(1);
       endless.kill();
+      assertEquals("no limit", Hub.timeout(Duration.ofSeconds(Long.MAX_VALUE), () -> {
+        sleep(1);
+        return "no limit";
+      }));
     });
   }
 
