@@ -31,7 +31,8 @@ public final class Lighthouse {
     System.out.println(red.result()); // prints red at 6
     // prints red is out
 
-    CompletableFuture<String> ship = CompletableFuture.supplyAsync(() -> "a ship"); // another thread
+    CompletableFuture<String> ship = new CompletableFuture<>();
+    hub.spawn("harbour", () -> ship.complete("a ship")); // or a thread
     System.out.println(Hub.await(ship)); // prints a ship
 
     CompletableFuture<String> rescue = new CompletableFuture<>();
