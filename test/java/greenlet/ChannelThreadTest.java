@@ -297,20 +297,42 @@ class ChannelThreadTest {
   void wokenByOrders() throws Throwable {
     AtomicReference<Tasklet> paused = new AtomicReference<>();
     AtomicReference<Tasklet> blocked = new AtomicReference<>();
+    AtomicReference<Tasklet> added = new AtomicReference<>();
     Channel<Object> never = Channel.shared("never");
     Future<List<Object>> other = Threads.VIRTUAL.start("other", () -> {
       List<Object> seen = new ArrayList<>();
       paused.set(Tasklet.of(args -> seen.add(Tasklet.scheduleRemove())).insert());
+      added.set(Tasklet.of(args -> seen.add("run")));
       blocked.set(Tasklet.of(args -> never.receive()).insert());
       Tasklet.runAll(true);
       seen.add("end");
       return seen;
     });
     Threads.until(() -> never.balance() == -1);
+    Tasklet next = added.get();
+    next.run();
+    Threads.until(() -> !next.isAlive());
     paused.get().insert("from afar");
     Threads.until(() -> !paused.get().isAlive());
     blocked.get().kill();
-    assertEquals(List.of("from afar", "end"), Threads.await(other));
+    assertEquals(List.of("run", "from afar", "end"), Threads.await(other));
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("a thread whose ring is empty, because main itself waits, can be given one to run")
+  void wokenWhileMainWaits() throws Throwable {
+    AtomicReference<Tasklet> added = new AtomicReference<>();
+    Channel<Object> channel = Channel.shared();
+    Future<Object> other = Threads.PLATFORM.start("other", () -> {
+      added.set(Tasklet.of(args -> {
+        channel.send("from within");
+        return null;
+      }));
+      return channel.receive();
+    });
+    Threads.until(() -> channel.balance() == -1);
+    added.get().run();
+    assertEquals("from within", Threads.await(other));
   }
 
   @RootTest(Threads.PLATFORM)
