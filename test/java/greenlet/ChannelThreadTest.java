@@ -198,36 +198,40 @@ class ChannelThreadTest {
   @DisplayName("a partner whose thread has ended is passed over, in the balance too")
   void endedThreads() throws Throwable {
     for (Threads kind : Threads.values()) {
-      for (boolean sends : new boolean[] {false, true}) {
-        Channel<Object> channel = Channel.shared();
-        Tasklet[] gone = new Tasklet[2];
-        for (int i = 0; i < 2; i++) {
-          int n = i;
-          kind.run("ended", () -> {
-            gone[n] = Tasklet.of(args -> {
-              if (sends) channel.send("lost");
-              else channel.receive();
-              return null;
-            }).insert();
-            Tasklet.runAll();
-            assertTrue(gone[n].isBlocked());
-          });
-        }
-        assertEquals(0, channel.balance());
-        assertNull(channel.queue());
-        assertFalse(gone[0].isAlive() || gone[0].isBlocked() || gone[0].isScheduled() || gone[0].isPaused() || gone[0].isCurrent());
-        assertNull(gone[0].thread());
-        assertTrue(gone[0].toString().contains("dead") && gone[0].toString().contains("which has ended"), gone[0]::toString);
-        trace.clear();
-        Tasklet.of(args -> trace.add(sends ? channel.receive() : "sending" + send(channel, "x"))).insert();
-        Tasklet.schedule();
-        assertEquals(sends ? -1 : 1, channel.balance(), "waits for somebody alive");
-        if (sends) channel.send("x");
-        else assertEquals("x", channel.receive());
-        Tasklet.runAll();
-        assertEquals(1, trace.size());
-      }
+      for (int i = 0; i < 4; i++) passedOver(kind, i % 2 == 0, i < 2);
     }
+  }
+
+  private void passedOver(Threads kind, boolean sends, boolean asks) throws Throwable {
+    Channel<Object> channel = Channel.shared();
+    Tasklet[] gone = new Tasklet[2];
+    for (int i = 0; i < 2; i++) {
+      int n = i;
+      kind.run("ended", () -> {
+        gone[n] = Tasklet.of(args -> {
+          if (sends) channel.send("lost");
+          else channel.receive();
+          return null;
+        }).insert();
+        Tasklet.runAll();
+        assertTrue(gone[n].isBlocked());
+      });
+    }
+    if (asks) {
+      assertEquals(0, channel.balance());
+      assertNull(channel.queue());
+    }
+    assertFalse(gone[0].isAlive() || gone[0].isBlocked() || gone[0].isScheduled() || gone[0].isPaused() || gone[0].isCurrent());
+    assertNull(gone[0].thread());
+    assertTrue(gone[0].toString().contains("dead") && gone[0].toString().contains("which has ended"), gone[0]::toString);
+    trace.clear();
+    Tasklet.of(args -> trace.add(sends ? channel.receive() : "sending" + send(channel, "x"))).insert();
+    Tasklet.schedule();
+    assertEquals(sends ? -1 : 1, channel.balance(), "waits for somebody alive");
+    if (sends) channel.send("x");
+    else assertEquals("x", channel.receive());
+    Tasklet.runAll();
+    assertEquals(1, trace.size());
   }
 
   private static String send(Channel<Object> channel, Object value) {
@@ -333,6 +337,39 @@ class ChannelThreadTest {
     Threads.until(() -> channel.balance() == -1);
     added.get().run();
     assertEquals("from within", Threads.await(other));
+  }
+
+  @RootTest
+  @DisplayName("what another thread does while an operation is about to fail makes it succeed, and nothing is lost")
+  void servedWhileFailing() throws Throwable {
+    for (boolean sends : new boolean[] {false, true}) {
+      trace.clear();
+      Channel<Object> channel = Channel.shared();
+      Tasklet.of(args -> trace.add("other")).insert();
+      Tasklet.setScheduleCallback((from, to) -> {
+        Tasklet.setScheduleCallback(null);
+        try {
+          Threads.PLATFORM.run("partner", () -> {
+            if (sends) trace.add(channel.receive());
+            else channel.send("x");
+          });
+        } catch (Throwable t) {
+          throw new AssertionError(t);
+        }
+        throw new IllegalStateException("too late");
+      });
+      if (sends) channel.send("x");
+      else trace.add(channel.receive());
+      assertEquals(0, channel.balance());
+      Channel<Object> next = Channel.shared(); // the message that it has been served is still to come, and means nothing now
+      Tasklet.of(args -> {
+        next.send("y");
+        return null;
+      }).insert();
+      trace.add(next.receive());
+      Tasklet.runAll();
+      assertEquals(List.of("x", "other", "y"), trace);
+    }
   }
 
   @RootTest(Threads.PLATFORM)
