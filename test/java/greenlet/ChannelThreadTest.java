@@ -363,6 +363,7 @@ class ChannelThreadTest {
       assertEquals(0, channel.balance());
       Channel<Object> next = Channel.shared(); // the message that it has been served is still to come, and means nothing now
       Tasklet.of(args -> {
+        Tasklet.schedule();
         next.send("y");
         return null;
       }).insert();
