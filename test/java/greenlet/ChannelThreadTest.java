@@ -151,19 +151,22 @@ class ChannelThreadTest {
   @DisplayName("runAll without threadblock returns, and who waits is served when its thread schedules again")
   void busyThread() throws Throwable {
     Channel<Object> channel = Channel.shared();
+    CountDownLatch idle = new CountDownLatch(1);
     CountDownLatch sent = new CountDownLatch(1);
     Future<List<Object>> other = Threads.PLATFORM.start("other", () -> {
       List<Object> seen = new ArrayList<>();
       Tasklet t = Tasklet.of(args -> seen.add(channel.receive())).insert();
       Tasklet.runAll();
       seen.add(t.isBlocked());
+      idle.countDown();
       Threads.await(sent);
       seen.add("woken");
       Tasklet.schedule();
       seen.add(t.isAlive());
       return seen;
     });
-    Threads.until(() -> channel.balance() == -1);
+    Threads.await(idle);
+    assertEquals(-1, channel.balance());
     channel.send("x");
     assertEquals(0, channel.balance());
     sent.countDown();
@@ -345,7 +348,13 @@ class ChannelThreadTest {
     for (boolean sends : new boolean[] {false, true}) {
       trace.clear();
       Channel<Object> channel = Channel.shared();
+      Channel<Object> next = Channel.shared();
       Tasklet.of(args -> trace.add("other")).insert();
+      Tasklet.of(args -> {
+        Tasklet.schedule();
+        next.send("y");
+        return null;
+      }).insert();
       Tasklet.setScheduleCallback((from, to) -> {
         Tasklet.setScheduleCallback(null);
         try {
@@ -361,13 +370,7 @@ class ChannelThreadTest {
       if (sends) channel.send("x");
       else trace.add(channel.receive());
       assertEquals(0, channel.balance());
-      Channel<Object> next = Channel.shared(); // the message that it has been served is still to come, and means nothing now
-      Tasklet.of(args -> {
-        Tasklet.schedule();
-        next.send("y");
-        return null;
-      }).insert();
-      trace.add(next.receive());
+      trace.add(next.receive()); // the message that main has been served is read now, and means nothing any more
       Tasklet.runAll();
       assertEquals(List.of("x", "other", "y"), trace);
     }
