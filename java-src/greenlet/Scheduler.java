@@ -111,7 +111,7 @@ final class Scheduler {
     t.state = state;
   }
 
-  /** Puts {@code t}, which has not been suspended after all, back to where it was before it left. */
+  /** Puts {@code t} in as the head; after it left, and has not been suspended after all, that is where it was. */
   private void rejoin(Tasklet t, @Nullable Tasklet successor) {
     link(t, successor);
     head = t;
@@ -274,8 +274,11 @@ final class Scheduler {
     append(t);
   }
 
+  /** For another thread: has {@code t} run next, once the current one stops. */
   void insertNext(Tasklet t) {
-    if (t.state == Tasklet.State.PAUSED) link(t, head.next);
+    if (t.state != Tasklet.State.PAUSED) return;
+    if (head == current) link(t, head.next);
+    else rejoin(t, head); // the current one has just left the ring
   }
 
   void remove(Tasklet t) {

@@ -174,7 +174,7 @@ public final class Tasklet {
 
   /**
    * Runs the others until none of them can: those that are left are paused, or wait on channels. Calls nest, and the innermost
-   * returns first. Returns early to a caller that somebody inserts or runs meanwhile and finds nobody else.
+   * returns first.
    *
    * @param threadblock as long as one of them waits on a shared channel, to wait for other threads and go on; an interrupt
    *     then comes out as an {@link InterruptedException}

@@ -405,6 +405,34 @@ class ChannelTest {
     }
   }
 
+  @RootTest
+  @DisplayName("an operation that fails is undone: those that wait stay in their order, with what they send")
+  void undone() {
+    for (Channel<Object> channel : both()) {
+      for (boolean scheduleAll : new boolean[] {false, true}) {
+        trace.clear();
+        channel.setScheduleAll(scheduleAll);
+        for (int i = 1; i <= 3; i++) sender(channel, i).insert();
+        Tasklet.schedule();
+        channel.setPreference(1);
+        Tasklet first = channel.queue();
+        Tasklet.setScheduleCallback((from, to) -> {
+          throw new IllegalStateException("refused");
+        });
+        assertRefused(IllegalStateException.class, channel::receive, "refused");
+        assertRefused(IllegalStateException.class, () -> first.throwInto(new IOException()), "refused");
+        assertEquals(3, channel.balance());
+        assertEquals(1, Tasklet.runCount());
+        assertSame(first, channel.queue());
+        assertTrue(first.isBlocked());
+        Tasklet.setScheduleCallback(null);
+        for (int i = 1; i <= 3; i++) assertEquals(i, channel.receive());
+        Tasklet.runAll();
+        assertEquals(List.of("sent 1", "sent 2", "sent 3"), trace);
+      }
+    }
+  }
+
   private static void assertDeadlock(org.junit.jupiter.api.function.Executable call, Object... parts) {
     assertRefused(IllegalStateException.class, call, Stream.concat(Stream.of("deadlock", "\"test\"", "shared channel"), Stream.of(parts)).toArray());
   }

@@ -151,19 +151,22 @@ class ChannelThreadTest {
   @DisplayName("runAll without threadblock returns, and who waits is served when its thread schedules again")
   void busyThread() throws Throwable {
     Channel<Object> channel = Channel.shared();
+    CountDownLatch idle = new CountDownLatch(1);
     CountDownLatch sent = new CountDownLatch(1);
     Future<List<Object>> other = Threads.PLATFORM.start("other", () -> {
       List<Object> seen = new ArrayList<>();
       Tasklet t = Tasklet.of(args -> seen.add(channel.receive())).insert();
       Tasklet.runAll();
       seen.add(t.isBlocked());
+      idle.countDown();
       Threads.await(sent);
       seen.add("woken");
       Tasklet.schedule();
       seen.add(t.isAlive());
       return seen;
     });
-    Threads.until(() -> channel.balance() == -1);
+    Threads.await(idle);
+    assertEquals(-1, channel.balance());
     channel.send("x");
     assertEquals(0, channel.balance());
     sent.countDown();
@@ -198,36 +201,40 @@ class ChannelThreadTest {
   @DisplayName("a partner whose thread has ended is passed over, in the balance too")
   void endedThreads() throws Throwable {
     for (Threads kind : Threads.values()) {
-      for (boolean sends : new boolean[] {false, true}) {
-        Channel<Object> channel = Channel.shared();
-        Tasklet[] gone = new Tasklet[2];
-        for (int i = 0; i < 2; i++) {
-          int n = i;
-          kind.run("ended", () -> {
-            gone[n] = Tasklet.of(args -> {
-              if (sends) channel.send("lost");
-              else channel.receive();
-              return null;
-            }).insert();
-            Tasklet.runAll();
-            assertTrue(gone[n].isBlocked());
-          });
-        }
-        assertEquals(0, channel.balance());
-        assertNull(channel.queue());
-        assertFalse(gone[0].isAlive() || gone[0].isBlocked() || gone[0].isScheduled() || gone[0].isPaused() || gone[0].isCurrent());
-        assertNull(gone[0].thread());
-        assertTrue(gone[0].toString().contains("dead") && gone[0].toString().contains("which has ended"), gone[0]::toString);
-        trace.clear();
-        Tasklet.of(args -> trace.add(sends ? channel.receive() : "sending" + send(channel, "x"))).insert();
-        Tasklet.schedule();
-        assertEquals(sends ? -1 : 1, channel.balance(), "waits for somebody alive");
-        if (sends) channel.send("x");
-        else assertEquals("x", channel.receive());
-        Tasklet.runAll();
-        assertEquals(1, trace.size());
-      }
+      for (int i = 0; i < 4; i++) passedOver(kind, i % 2 == 0, i < 2);
     }
+  }
+
+  private void passedOver(Threads kind, boolean sends, boolean asks) throws Throwable {
+    Channel<Object> channel = Channel.shared();
+    Tasklet[] gone = new Tasklet[2];
+    for (int i = 0; i < 2; i++) {
+      int n = i;
+      kind.run("ended", () -> {
+        gone[n] = Tasklet.of(args -> {
+          if (sends) channel.send("lost");
+          else channel.receive();
+          return null;
+        }).insert();
+        Tasklet.runAll();
+        assertTrue(gone[n].isBlocked());
+      });
+    }
+    if (asks) {
+      assertEquals(0, channel.balance());
+      assertNull(channel.queue());
+    }
+    assertFalse(gone[0].isAlive() || gone[0].isBlocked() || gone[0].isScheduled() || gone[0].isPaused() || gone[0].isCurrent());
+    assertNull(gone[0].thread());
+    assertTrue(gone[0].toString().contains("dead") && gone[0].toString().contains("which has ended"), gone[0]::toString);
+    trace.clear();
+    Tasklet.of(args -> trace.add(sends ? channel.receive() : "sending" + send(channel, "x"))).insert();
+    Tasklet.schedule();
+    assertEquals(sends ? -1 : 1, channel.balance(), "waits for somebody alive");
+    if (sends) channel.send("x");
+    else assertEquals("x", channel.receive());
+    Tasklet.runAll();
+    assertEquals(1, trace.size());
   }
 
   private static String send(Channel<Object> channel, Object value) {
@@ -297,20 +304,76 @@ class ChannelThreadTest {
   void wokenByOrders() throws Throwable {
     AtomicReference<Tasklet> paused = new AtomicReference<>();
     AtomicReference<Tasklet> blocked = new AtomicReference<>();
+    AtomicReference<Tasklet> added = new AtomicReference<>();
     Channel<Object> never = Channel.shared("never");
     Future<List<Object>> other = Threads.VIRTUAL.start("other", () -> {
       List<Object> seen = new ArrayList<>();
       paused.set(Tasklet.of(args -> seen.add(Tasklet.scheduleRemove())).insert());
+      added.set(Tasklet.of(args -> seen.add("run")));
       blocked.set(Tasklet.of(args -> never.receive()).insert());
       Tasklet.runAll(true);
       seen.add("end");
       return seen;
     });
     Threads.until(() -> never.balance() == -1);
+    Tasklet next = added.get();
+    next.run();
+    Threads.until(() -> !next.isAlive());
     paused.get().insert("from afar");
     Threads.until(() -> !paused.get().isAlive());
     blocked.get().kill();
-    assertEquals(List.of("from afar", "end"), Threads.await(other));
+    assertEquals(List.of("run", "from afar", "end"), Threads.await(other));
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("a thread whose ring is empty, because main itself waits, can be given one to run")
+  void wokenWhileMainWaits() throws Throwable {
+    AtomicReference<Tasklet> added = new AtomicReference<>();
+    Channel<Object> channel = Channel.shared();
+    Future<Object> other = Threads.PLATFORM.start("other", () -> {
+      added.set(Tasklet.of(args -> {
+        channel.send("from within");
+        return null;
+      }));
+      return channel.receive();
+    });
+    Threads.until(() -> channel.balance() == -1);
+    added.get().run();
+    assertEquals("from within", Threads.await(other));
+  }
+
+  @RootTest
+  @DisplayName("what another thread does while an operation is about to fail makes it succeed, and nothing is lost")
+  void servedWhileFailing() throws Throwable {
+    for (boolean sends : new boolean[] {false, true}) {
+      trace.clear();
+      Channel<Object> channel = Channel.shared();
+      Channel<Object> next = Channel.shared();
+      Tasklet.of(args -> trace.add("other")).insert();
+      Tasklet.of(args -> {
+        Tasklet.schedule();
+        next.send("y");
+        return null;
+      }).insert();
+      Tasklet.setScheduleCallback((from, to) -> {
+        Tasklet.setScheduleCallback(null);
+        try {
+          Threads.PLATFORM.run("partner", () -> {
+            if (sends) trace.add(channel.receive());
+            else channel.send("x");
+          });
+        } catch (Throwable t) {
+          throw new AssertionError(t);
+        }
+        throw new IllegalStateException("too late");
+      });
+      if (sends) channel.send("x");
+      else trace.add(channel.receive());
+      assertEquals(0, channel.balance());
+      trace.add(next.receive()); // the message that main has been served is read now, and means nothing any more
+      Tasklet.runAll();
+      assertEquals(List.of("x", "other", "y"), trace);
+    }
   }
 
   @RootTest(Threads.PLATFORM)
