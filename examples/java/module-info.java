@@ -1,4 +1,6 @@
 /** Programs that use greenlets from Java, on the module path. */
 module examples {
   requires greenlet;
+  requires java.net.http;
+  requires jdk.httpserver;
 }
