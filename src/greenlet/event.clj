@@ -163,7 +163,7 @@
              "toString" toString)
 
            (contains? #{nil (.getName method)} method-name)
-           (do (callback (if (< 1 (alength args)) (vec args) (first args)))
+           (do (callback (if (< 1 (count args)) (vec args) (first args)))
                (nothing (.getReturnType method)))
 
            (.isDefault method)
