@@ -17,10 +17,12 @@
 
 (defrecord Form [^JPanel panel ^JLabel question ^JTextField answer ^JButton ok ^JButton cancel ^JLabel clock])
 
-(defn form ^Form []
+(defn new-form ^Form []
   (let [question (JLabel. " ")
         answer (JTextField. 30)
-        [ok cancel clock] [(JButton. "OK") (JButton. "Cancel") (JLabel. " ")]
+        ok (JButton. "OK")
+        cancel (JButton. "Cancel")
+        clock (JLabel. " ")
         buttons (doto (JPanel. (GridLayout. 1 3 8 8)) (.add clock) (.add cancel) (.add ok))
         panel (doto (JPanel. (BorderLayout. 8 8))
                 (.setBorder (BorderFactory/createEmptyBorder 12 12 12 12))
@@ -111,7 +113,7 @@
 (defn in-window
   "The value of `(f form)`, in a window with a new form; ::closed if the user closes that first."
   [f]
-  (let [{:keys [^JPanel panel] :as form} (form)
+  (let [{:keys [^JPanel panel] :as form} (new-form)
         frame (doto (JFrame. "Bookings") (.setContentPane panel) .pack (.setVisible true))]
     (try
       (scope

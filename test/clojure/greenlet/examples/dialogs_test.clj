@@ -8,7 +8,8 @@
             [greenlet.examples.dialogs :as dialogs]
             [greenlet.hub :as hub :refer [await! run timeout]]
             [greenlet.watchdog :as watchdog :refer [thrown-by]])
-  (:import (greenlet.examples.dialogs Form)
+  (:import (greenlet Task)
+           (greenlet.examples.dialogs Form)
            (java.beans PropertyChangeEvent PropertyChangeListener)
            (javax.swing JButton JLabel JTextField SwingUtilities)))
 
@@ -31,12 +32,12 @@
                      (.addPropertyChangeListener "text") (.removePropertyChangeListener "text"))))
 
 (defn drive
-  "Uses the program in `form`, as `steps` say: each is what it shows, and what to do then. `(press button)` presses a button,
-  `(shows text)` is called for each text. To be called before the program begins, with `begin`, which starts it and returns
-  something to await; returns its value."
+  "Uses the program in `form`, as `steps` say: each is what it shows, and what to do then. `(press button)` presses a button;
+  other actions are texts to be typed, and functions to be called. `begin` starts the program, a task of the event thread's.
+  Returns its value."
   [^Form form begin press steps]
   (with-open [asked (cursor (events (questions form)))]
-    (let [ended (hub/spawn #(await! (do (hub/sleep! 0) (begin))))]
+    (let [ended (hub/spawn #(await! (.toCompletableFuture ^Task (begin))))] ; its turn comes when this waits, and so listens
       (doseq [[text & actions] steps]
         (is (= text (timeout limit (.getNewValue ^PropertyChangeEvent (next! asked)))))
         (doseq [action actions]
@@ -92,7 +93,7 @@
     (watchdog/call-in-thread
      {:seconds 300}
      (bound-fn []
-       (let [^Form form (on-event-thread dialogs/form)
+       (let [^Form form (on-event-thread dialogs/new-form)
              office (office)
              event-thread (on-event-thread #(Thread/currentThread))
              threads (atom #{})]
@@ -108,7 +109,7 @@
   (when in-thread?
     (watchdog/call-in-thread
      (bound-fn []
-       (let [^Form form (on-event-thread dialogs/form)
+       (let [^Form form (on-event-thread dialogs/new-form)
              return #(on-event-thread (fn [] (.postActionEvent ^JTextField (.-answer form))))]
          (is (= [] (run (drive form #(started form (office)) click
                                [["Your name?" "Ada" return]
@@ -119,7 +120,7 @@
   (when in-thread?
     (watchdog/call-in-thread
      (bound-fn []
-       (let [^Form form (on-event-thread dialogs/form)
+       (let [^Form form (on-event-thread dialogs/new-form)
              task (promise)
              begin #(do (deliver task (started form (office))) @task)]
          (is (instance? java.util.concurrent.CancellationException
@@ -133,7 +134,7 @@
     (watchdog/call-in-thread
      (bound-fn []
        (let [ran (atom false)
-             e (thrown-by (run (await! (dialogs/on-event-thread #(reset! ran true)))))]
+             e (thrown-by (run (await! (.toCompletableFuture (dialogs/on-event-thread #(reset! ran true))))))]
          (is (instance? IllegalStateException e))
          (is (str/includes? (ex-message e) "it needs the engine continuation"))
          (is (str/includes? (ex-message e) "--add-exports java.base/jdk.internal.vm=ALL-UNNAMED"))
