@@ -1,4 +1,5 @@
 /** Programs that use greenlets from Java, on the module path. */
 module examples {
   requires greenlet;
+  requires java.desktop;
 }
