@@ -15,7 +15,7 @@
            (java.awt.image BufferedImage)
            (java.io File)
            (javax.imageio ImageIO)
-           (javax.swing JPanel SwingUtilities)))
+           (javax.swing JOptionPane SwingUtilities)))
 
 (set! *warn-on-reflection* true)
 
@@ -89,12 +89,28 @@
     (is (= 0 (on-event-thread #(driver/listeners-left form))))
     (is (false? (.isDisplayable window)))))
 
+(defn- check-modal-dialog
+  "One in a task: it blocks that task alone."
+  []
+  (let [said (watchdog/trace)
+        ^Task task (dialogs/on-event-thread
+                    (fn []
+                      (hub/spawn #(do (await-event! (toolkit-events AWTEvent/WINDOW_EVENT_MASK))
+                                      (said :shown)
+                                      (hub/sleep! 0)
+                                      (run! (fn [^Window w] (.dispose w)) (Window/getWindows))))
+                      (hub/sleep! 0)
+                      (said [:answer (JOptionPane/showConfirmDialog nil "Sure?")])))]
+    (timeout limit (hub/await! (.toCompletableFuture task)))
+    (is (= [:shown [:answer JOptionPane/CLOSED_OPTION]] @said))))
+
 (test/deftest in-a-window
   (watchdog/call-in-thread
    {:seconds 400}
    (bound-fn []
      (run (check-dialogue (Robot.) (File. (str (first *command-line-args*)))))
-     (run (check-closing)))))
+     (run (check-closing))
+     (run (check-modal-dialog)))))
 
 (defn -main [_picture]
   (let [{:keys [fail error]} (test/run-tests 'greenlet.examples.dialogs-window)]
