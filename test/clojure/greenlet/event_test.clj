@@ -216,6 +216,14 @@
             (update-vals (group-by first seen) #(map second %))))
      (is (= 0 (listeners))))))
 
+(deftest an-event-that-comes-just-before-the-wait-is-not-lost
+  (on-each-root
+   (let [{:keys [source ring]} (bell)
+         await! hub/await!
+         between (delay (ring :between))] ; a look at what is kept, and the wait
+     (with-redefs [hub/await! (fn [source] @between (await! source))]
+       (is (= :between (run :time :virtual (timeout 1 :else :lost (with-open [c (cursor (events source))] (next! c))))))))))
+
 (deftest events-reach-a-hub-in-somebody-elses-loop
   (let [^ExecutorService loop (Executors/newSingleThreadExecutor)
         {:keys [source ring listeners]} (bell)
