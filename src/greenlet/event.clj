@@ -1,6 +1,6 @@
 (ns greenlet.event
-  "Tasks of greenlet.hub that wait for events: for what calls listeners back again and again, such as the components of a GUI, or
-  an atom. From any depth of calls, and with nothing left behind: however a wait ends, its listener is removed.
+  "Tasks of greenlet.hub that wait for events: for what calls listeners back again and again, such as the components of a
+  GUI, or an atom. From any depth of calls, and with nothing left behind: however a wait ends, its listener is removed.
 
       (run (let [a (atom 0)] (spawn swap! a inc) (await-event! a)))   ;=> 1
 
@@ -37,8 +37,8 @@
              (spawn #(run! (fn [callback] (callback :ding)) @(.-listeners bell)))
              [(await-event! bell) @(.-listeners bell)]))   ;=> [:ding #{}]"
   (listen [source callback]
-    "Has the function `callback` called with each event from now on, in whichever thread. Returns a function without arguments
-  that ends this. Both are called in the thread of the task that waits; neither may wait.
+    "Has the function `callback` called with each event from now on, in whichever thread. Returns a function without
+  arguments that ends this. Both are called in the thread of the task that waits; neither may wait.
 
       (let [a (atom 0), seen (atom []), stop (listen a #(swap! seen conj %))]
         (reset! a 1)
@@ -60,7 +60,8 @@
   (listen [_ _] (refuse "nil is no source of events"))
   Object
   (listen [source _]
-    (refuse (shown source) " is no source of events; listener-source makes one of what has listeners, or extend greenlet.event/Source to it"))
+    (refuse (shown source) " is no source of events; listener-source makes one of what has listeners, "
+            "or extend greenlet.event/Source to it"))
   Fn
   (listen [source callback] (stop-function (source callback) source))
   IRef
@@ -80,8 +81,8 @@
           (throw t))))))
 
 (defn await-event!
-  "Has the current task wait for the next event of `source`, from any depth of calls, and returns that. Listens from this call
-  on; stops before it returns or throws, also if a limit or a kill ends the wait. A source is
+  "Has the current task wait for the next event of `source`, from any depth of calls, and returns that. Listens from this
+  call on; stops before it returns or throws, also if a limit or a kill ends the wait. A source is
 
   - an atom, a ref, an agent or a var: its event is the new state, whenever watchers are called;
   - a function, called with a callback for events, that returns a function without arguments which ends it;
@@ -104,9 +105,9 @@
         (when-let [f @stop] (f))))))
 
 (defn events
-  "A generator of the events of `source`, which is what `await-event!` takes, without a gap: those that come while nobody waits
-  are kept. To be traversed in a task. It has no end of its own; it listens from the first pull on, until the traversal ends,
-  by `reduced` or by the closing of its cursor. Options:
+  "A generator of the events of `source`, which is what `await-event!` takes, without a gap: those that come while nobody
+  waits are kept. To be traversed in a task. It has no end of its own; it listens from the first pull on, until the
+  traversal ends, by `reduced` or by the closing of its cursor. Options:
 
     :sliding   so many are kept at most, the latest; without, all
 
@@ -121,7 +122,8 @@
   ([source] (events source nil))
   ([source options]
    (when-not (or (nil? options) (map? options)) (refuse "the options of events must be a map; got " (shown options)))
-   (when-let [unknown (seq (keys (dissoc options :sliding)))] (refuse "unknown options " (vec unknown) "; events takes :sliding"))
+   (when-let [unknown (seq (keys (dissoc options :sliding)))]
+     (refuse "unknown options " (vec unknown) "; events takes :sliding"))
    (let [size (:sliding options Integer/MAX_VALUE)]
      (when-not (pos-int? size) (refuse ":sliding is a positive number of events; got " (shown size)))
      (g/generator :confined true ; listeners may be for one thread
@@ -195,15 +197,17 @@
 
 (defmacro listener-source
   "A source of the events that `target`, an object of a Java library, has listeners of `interface` for. Its event is what a
-  method of the listener is called with: one argument as itself, several as a vector. `Interface/method` is for that one alone
-  of several. Listeners are added and removed by the methods that JavaBeans has for it, `addXListener` and `removeXListener`
-  for XListener; otherwise `add` and `remove` say how, like a form of `doto` that lacks the listener at its end.
+  method of the listener is called with: one argument as itself, several as a vector. `Interface/method` is for that one
+  alone of several. Listeners are added and removed by the methods that JavaBeans has for it, `addXListener` and
+  `removeXListener` for XListener; otherwise `add` and `remove` say how, like a form of `doto` that lacks the listener at
+  its end.
 
       (import (java.beans PropertyChangeListener PropertyChangeSupport))
       (defn changes [^PropertyChangeSupport p]
         (listener-source p PropertyChangeListener))
       (defn changes-of [^PropertyChangeSupport p property]
-        (listener-source p PropertyChangeListener (.addPropertyChangeListener property) (.removePropertyChangeListener property)))
+        (listener-source p PropertyChangeListener
+                         (.addPropertyChangeListener property) (.removePropertyChangeListener property)))
       (run (let [p (PropertyChangeSupport. :bean)]
              (spawn #(do (.firePropertyChange p \"name\" \"a\" \"b\") (.firePropertyChange p \"age\" 41 42)))
              (.getNewValue (await-event! (changes-of p \"age\")))))   ;=> 42

@@ -125,8 +125,9 @@
 (defn- require-event-thread []
   (when-not (SwingUtilities/isEventDispatchThread)
     (throw (IllegalStateException.
-            (str "Swing is for its event thread, and this task is in " (Thread/currentThread) ": it needs the engine continuation, "
-                 "where tasks run in the thread itself; start the JVM with --add-exports java.base/jdk.internal.vm=ALL-UNNAMED")))))
+            (str "Swing is for its event thread, and this task is in " (Thread/currentThread) ": it needs the engine "
+                 "continuation, where tasks run in the thread itself; start the JVM with --add-exports "
+                 "java.base/jdk.internal.vm=ALL-UNNAMED")))))
 
 (defn on-event-thread
   "A task that calls `f` with `args` on Swing's event thread, in a hub of its own. In any other thread, which is where the
