@@ -130,6 +130,13 @@
        (is (= 0 (watchers a)))
        (is (= [:c] @stopped))))))
 
+(deftest outside-of-tasks-the-threads-own-hub-waits
+  (on-each-root
+   (let [a (atom 0)]
+     (spawn swap! a inc)
+     (is (= 1 (await-event! a)))
+     (is (= 0 (watchers a))))))
+
 (deftest waits-may-be-deep
   (on-each-root
    (let [a (atom 0)]

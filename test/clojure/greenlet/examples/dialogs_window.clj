@@ -3,14 +3,14 @@
   display: `clojure.main -m greenlet.examples.dialogs-window PICTURE`. Exits 1 if anything is wrong."
   (:require [clojure.java.io :as io]
             [clojure.test :as test :refer [is]]
-            [greenlet.event :refer [await-event! events listener-source*]]
+            [greenlet.event :refer [events listener-source*]]
             [greenlet.examples.dialogs :as dialogs]
             [greenlet.examples.dialogs-test :as driver :refer [on-event-thread]]
             [greenlet.hub :as hub :refer [run timeout]]
             [greenlet.watchdog :as watchdog])
   (:import (greenlet Task)
            (greenlet.examples.dialogs Form)
-           (java.awt AWTEvent Component Rectangle Robot Toolkit Window)
+           (java.awt AWTEvent Component Dialog Rectangle Robot Toolkit Window)
            (java.awt.event AWTEventListener InputEvent PaintEvent WindowEvent)
            (java.awt.image BufferedImage)
            (java.io File)
@@ -19,7 +19,7 @@
 
 (set! *warn-on-reflection* true)
 
-(def ^:private limit 120)
+(def ^:private limit "Seconds." 60)
 
 (defn- toolkit-events [^long mask]
   (listener-source* AWTEventListener
@@ -89,16 +89,24 @@
     (is (= 0 (on-event-thread #(driver/listeners-left form))))
     (is (false? (.isDisplayable window)))))
 
+(defn- opened-dialog
+  "Has the current task wait until a dialog is open, and returns that."
+  []
+  (reduce (fn [_ ^WindowEvent e]
+            (when (and (= WindowEvent/WINDOW_OPENED (.getID e)) (instance? Dialog (.getWindow e)))
+              (reduced (.getWindow e))))
+          nil
+          (events (toolkit-events AWTEvent/WINDOW_EVENT_MASK))))
+
 (defn- check-modal-dialog
   "One in a task: it blocks that task alone."
   []
   (let [said (watchdog/trace)
         ^Task task (dialogs/on-event-thread
                     (fn []
-                      (hub/spawn #(do (await-event! (toolkit-events AWTEvent/WINDOW_EVENT_MASK))
-                                      (said :shown)
-                                      (hub/sleep! 0)
-                                      (run! (fn [^Window w] (.dispose w)) (Window/getWindows))))
+                      (hub/spawn #(let [^Window dialog (opened-dialog)]
+                                    (said :shown)
+                                    (.dispose dialog)))
                       (hub/sleep! 0)
                       (said [:answer (JOptionPane/showConfirmDialog nil "Sure?")])))]
     (timeout limit (hub/await! (.toCompletableFuture task)))
