@@ -16,6 +16,7 @@
   :global-vars {*warn-on-reflection* true}
   :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
                                        [org.jspecify/jspecify "1.0.1"]]}
+             :test {:jvm-opts ["-Djava.awt.headless=true"]}
              :dev {:dependencies [[org.clojure/test.check "1.1.3"]
                                   [org.knowm.xchart/xchart "3.8.8"]] ; for examples
                    :source-paths ["examples"]}

@@ -56,6 +56,7 @@
   '{greenlet.core [greenlet.core]
     greenlet.test [greenlet.core greenlet.test]
     greenlet.hub [greenlet.hub]
+    greenlet.event [greenlet.hub greenlet.event]
     greenlet.tasklet [greenlet.tasklet]
     greenlet.bridge [greenlet.bridge]})
 
