@@ -10,12 +10,12 @@
             [greenlet.watchdog :as watchdog])
   (:import (greenlet Task)
            (greenlet.examples.dialogs Form)
-           (java.awt AWTEvent Component Dialog Rectangle Robot Toolkit Window)
+           (java.awt AWTEvent Component Rectangle Robot Toolkit Window)
            (java.awt.event AWTEventListener InputEvent PaintEvent WindowEvent)
            (java.awt.image BufferedImage)
            (java.io File)
            (javax.imageio ImageIO)
-           (javax.swing JOptionPane SwingUtilities)))
+           (javax.swing SwingUtilities)))
 
 (set! *warn-on-reflection* true)
 
@@ -89,33 +89,12 @@
     (is (= 0 (on-event-thread #(driver/listeners-left form))))
     (is (false? (.isDisplayable window)))))
 
-(defn- opened-dialog
-  "Has the current task wait until a dialog is open, and returns that. By the hub's timers, which run on beside a modal one."
-  []
-  (or (first (filter #(and (instance? Dialog %) (.isShowing ^Window %)) (Window/getWindows)))
-      (do (hub/sleep! 0.05) (recur))))
-
-(defn- check-modal-dialog
-  "One in a task: it blocks that task alone."
-  []
-  (let [said (watchdog/trace)
-        ^Task task (dialogs/on-event-thread
-                    (fn []
-                      (hub/spawn #(let [^Window dialog (opened-dialog)]
-                                    (said :shown)
-                                    (.dispose dialog)))
-                      (hub/sleep! 0)
-                      (said [:answer (JOptionPane/showConfirmDialog nil "Sure?")])))]
-    (timeout limit (hub/await! (.toCompletableFuture task)))
-    (is (= [:shown [:answer JOptionPane/CLOSED_OPTION]] @said))))
-
 (test/deftest in-a-window
   (watchdog/call-in-thread
    {:seconds 400}
    (bound-fn []
      (run (check-dialogue (Robot.) (File. (str (first *command-line-args*)))))
-     (run (check-closing))
-     (run (check-modal-dialog)))))
+     (run (check-closing)))))
 
 (defn -main [_picture]
   (let [{:keys [fail error]} (test/run-tests 'greenlet.examples.dialogs-window)]
