@@ -18,12 +18,14 @@
                                        [org.jspecify/jspecify "1.0.1"]]}
              :test {:jvm-opts ["-Djava.awt.headless=true"]}
              :dev {:dependencies [[org.clojure/test.check "1.1.3"]
+                                  [org.clojure/core.async "1.9.865"]
                                   [org.knowm.xchart/xchart "3.8.8"]] ; for examples
                    :source-paths ["examples"]}
              :virtual-thread {:jvm-opts ["-Dgreenlet.engine=virtual-thread"]}
              :continuation {:jvm-opts ~(into ["-Dgreenlet.engine=continuation"] flags)}
              :repl {:jvm-opts ~flags}
              :tools-deps {:dependencies [[org.clojure/tools.deps "0.24.1523"]]}
+             :async-1.6 {:dependencies [[org.clojure/core.async "1.6.681"]]}
              :1.11 {:dependencies [[org.clojure/clojure "1.11.4"]]}
              :1.12 {:dependencies [[org.clojure/clojure "1.12.6"]]}
              :1.13 {:dependencies [[org.clojure/clojure "1.13.0-alpha6"]]}})

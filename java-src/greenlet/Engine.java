@@ -119,7 +119,7 @@ abstract class Engine {
   private static final Pattern OURS =
       Pattern.compile("greenlet\\.(Greenlet|Generator|Traversal|Push|Pull|Cursor|Carrier|Tree|Strand|ScopedValues|\\w*Engine"
           + "|LeakDetector|Hub|Task|Scope|Clock|Tasklet|Channel|Scheduler|Bridge|Pipe|Subscriber|Subscription"
-          + "|core|generator|hub|event|tasklet|bridge)([.$].*)?");
+          + "|core|generator|hub|event|tasklet|bridge|async)([.$].*)?");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
       Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");
 

@@ -170,6 +170,15 @@ public final class Hub implements Executor {
     return tree.hub;
   }
 
+  /**
+   * The hub of the calling thread, as {@link #current}, but none is made.
+   *
+   * @return the hub; null where the thread has none
+   */
+  public static @Nullable Hub currentIfAny() {
+    return Strand.current().tree().hub;
+  }
+
   // Running
 
   /**
@@ -498,6 +507,17 @@ public final class Hub implements Executor {
     var waiter = new Waiter<T>(current(), start, true);
     start.accept(waiter);
     return waiter.await();
+  }
+
+  /**
+   * Has what came out of a wait of the current task come out of its next one instead: for who was to give up waiting, and found
+   * that what it waited for has been handed over already.
+   *
+   * @param thrown what came out of the wait
+   */
+  public static void postpone(Throwable thrown) {
+    if (thrown == null) throw new IllegalArgumentException("nothing to raise in the next wait: got null");
+    current().requireCurrent().interruptHere(thrown);
   }
 
   /**

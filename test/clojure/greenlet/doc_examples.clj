@@ -134,7 +134,7 @@
         (bound-fn []
           (binding [*ns* space, *warn-on-reflection* false]
             (refer-clojure)
-            (doseq [namespace referred] (require [namespace :refer :all]))
+            (doseq [r referred] (require (if (symbol? r) [r :refer :all] r)))
             (into [] (mapcat run-block) blocks))))
        (finally (remove-ns (ns-name space)))))))
 

@@ -58,7 +58,8 @@
     greenlet.hub [greenlet.hub]
     greenlet.event [greenlet.hub greenlet.event]
     greenlet.tasklet [greenlet.tasklet]
-    greenlet.bridge [greenlet.bridge]})
+    greenlet.bridge [greenlet.bridge]
+    greenlet.async [greenlet.async [clojure.core.async :as async] [greenlet.core :as g] [greenlet.hub :as hub]]})
 
 (deftest every-public-var-has-a-docstring-with-an-example-that-holds
   (doseq [[namespace referred] (sort public-namespaces)

@@ -18,6 +18,7 @@
   (merge (zipmap '[switch! throw! yield! glet generator] (repeat 'greenlet.core))
          (zipmap '[schedule! receive! tasklet] (repeat 'greenlet.tasklet))
          (zipmap '[sleep! await! spawn] (repeat 'greenlet.hub))
+         (zipmap '[<! >! alt! go] (repeat 'greenlet.async))
          (zipmap '[locking fn let map] (repeat 'clojure.core))))
 
 (defn- hooks-api []
@@ -50,7 +51,9 @@
                    (locking o (schedule!))
                    (locking o (inc (receive! ch)))
                    (locking o (sleep! 1))
-                   (locking o (inc (await! x)))]]
+                   (locking o (inc (await! x)))
+                   (locking o (inc (<! c)))
+                   (locking o (alt! c 1))]]
       (is (= [:greenlet/switch-in-locking] (found form)) (pr-str form)))))
 
 (deftest what-runs-outside-the-lock-is-not-found
@@ -60,6 +63,7 @@
                  (locking o (generator (yield! 1)))
                  (locking o (tasklet (receive! ch)))
                  (locking o (spawn sleep! 1))
+                 (locking o (go (>! c 1)))
                  (locking o (fn [] (yield! 1)))
                  (locking o #(yield! %))
                  (locking o yield)]]
