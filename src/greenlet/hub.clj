@@ -988,7 +988,7 @@
 (defn imap-unordered
   "As `imap`, but the values come in the order in which the tasks end.
 
-      (run (vec (imap-unordered (pool 2) #(do (sleep! (/ % 100)) %) [2 1 4])))   ;=> [1 2 4]"
+      (run* #(vec (imap-unordered (pool 2) (fn [n] (sleep! n) n) [2 1 4])) {:time :virtual})   ;=> [1 2 4]"
   [pool f coll]
   (let [^Pool p (the-pool pool "the first argument of imap-unordered")]
     (the-function f "the second argument of imap-unordered")
@@ -1019,7 +1019,7 @@
   "A generator of those of `sources`, which are what `await!` takes, that are complete, in the order in which they become so,
   whether with a value or an exception. To be traversed in a task.
 
-      (run (let [[a b] [(spawn sleep! 0.01) (spawn sleep! 0.001)]] (= [b a] (vec (iwait [a b])))))   ;=> true"
+      (run* #(let [[a b] [(spawn sleep! 2) (spawn sleep! 1)]] (= [b a] (vec (iwait [a b])))) {:time :virtual})   ;=> true"
   [sources]
   (g/generator
    (let [ended (queue)
