@@ -5,6 +5,7 @@ import com.sun.management.HotSpotDiagnosticMXBean.ThreadDumpFormat;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -12,7 +13,9 @@ import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.function.Executable;
 
 /** The kinds of threads, and waits that end: what takes too long fails and says where every thread is. */
@@ -95,10 +98,28 @@ enum Threads {
     });
   }
 
-  /** What a carrier of virtual threads ran last lies on its stack, interpreted, until it has run something else. */
+  /**
+   * What a carrier of virtual threads ran last lies on its stack, interpreted, until it has run something else, and what was
+   * last thrown on it seems to stay with it until something else is. So all of them have to run something that throws: none
+   * of these threads gives its carrier back before there is one on each.
+   */
   private static void refreshCarriers() {
+    int carriers = Runtime.getRuntime().availableProcessors();
+    var running = new AtomicInteger();
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(1); // others may keep a carrier for longer
     try {
-      for (int i = 0; i < 2 * Runtime.getRuntime().availableProcessors(); i++) VIRTUAL.run("refresh", Thread::yield);
+      List<Future<Void>> all = Stream.generate(() -> VIRTUAL.start("refresh", callable(() -> {
+        running.incrementAndGet();
+        while (running.get() < carriers && System.nanoTime() < end) Thread.onSpinWait();
+        throw new GreenletExit();
+      }))).limit(carriers).toList();
+      for (Future<Void> each : all) {
+        try {
+          await(each);
+        } catch (GreenletExit e) {
+          // as it has to be
+        }
+      }
     } catch (Throwable t) {
       throw new AssertionError(t);
     }
