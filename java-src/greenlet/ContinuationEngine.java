@@ -293,25 +293,25 @@ final class ContinuationEngine extends Engine {
 
   @Override
   Stream<StackTraceElement> stackTrace(Greenlet greenlet) {
-    return Strand.stackTraceAbove(greenlet.pulledFrom, onItsStack(greenlet));
+    Tree tree = greenlet.tree();
+    Strand body = tree.current() == greenlet ? tree.root().pulledFrom : greenlet.pulledFrom;
+    return Strand.stackTraceAbove(body, onItsStack(greenlet, body != null || tree.thread == Thread.currentThread()));
   }
 
-  private static Stream<StackTraceElement> onItsStack(Greenlet greenlet) {
-    Tree tree = greenlet.tree();
+  private static Stream<StackTraceElement> onItsStack(Greenlet greenlet, boolean waits) {
     if (greenlet.stack instanceof GreenletStack stack) {
       StackTraceElement[] suspended = stack.read();
       if (suspended != null) return usersFrames(suspended, true, true);
     }
-    StackTraceElement[] all = tree.thread.getStackTrace();
+    StackTraceElement[] all = greenlet.tree().thread.getStackTrace();
     int root = all.length; // where its frames begin
     for (int i = 0; i < all.length; i++) {
       if (all[i].getMethodName().equals("mountInTurn")) root = i;
     }
-    boolean isCaller = tree.thread == Thread.currentThread();
-    if (!greenlet.isRoot()) return usersFrames(Arrays.copyOf(all, root), isCaller, true);
+    if (!greenlet.isRoot()) return usersFrames(Arrays.copyOf(all, root), waits, true);
     return root < all.length
         ? usersFrames(Arrays.copyOfRange(all, root, all.length), true, false)
-        : usersFrames(all, isCaller, false);
+        : usersFrames(all, waits, false);
   }
 
   private static Object newScope(String name) {
