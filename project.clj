@@ -13,6 +13,8 @@
   :pom-location "target/lein/" ; pom.xml beside this file is the core's
   :javac-options ["--release" "21" "-Xlint:all"]
   :jar-exclusions [#"\.java$" #"module-info"]
+  :test-selectors {:default (complement :window) ; that needs a display: bin/test examples
+                   :light #(not-any? % [:window :heavy])}
   :global-vars {*warn-on-reflection* true}
   :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
                                        [org.jspecify/jspecify "1.0.1"]]}

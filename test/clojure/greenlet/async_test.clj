@@ -601,7 +601,7 @@
       (str/split-lines (str/trim @out))
       (finally (.destroyForcibly process)))))
 
-(deftest heap-stays-flat
+(deftest ^:heavy heap-stays-flat
   (is (= ["no thread started by loading" "499999500000" "499999500000" "unwound 20000" "unwound 20000" "given up 200000"]
          (run-java
           {:options ["-Xmx64m"]}

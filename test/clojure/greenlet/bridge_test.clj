@@ -372,6 +372,6 @@
 
 ;; What is larger than memory
 
-(deftest what-is-larger-than-memory
+(deftest ^:heavy what-is-larger-than-memory
   (testing "200 MB of text and 50 MB of XML in 64 MB, on this engine"
     (is (= program/expected (program/in-new-jvm "-Xmx64m")))))

@@ -117,7 +117,7 @@
 
 (defn- fringe [t] (remove coll? (tree-seq coll? seq t)))
 
-(defspec a-fringe-by-recursive-yields-is-that-of-tree-seq 10000
+(defspec ^:heavy a-fringe-by-recursive-yields-is-that-of-tree-seq 10000
   (prop/for-all [t trees]
                 (let [g (generator (walk t))
                       expected (fringe t)]

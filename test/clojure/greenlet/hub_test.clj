@@ -339,7 +339,7 @@
              (log (next-event))
              (log (next-event)))))))
 
-(deftest awaiting-under-fire
+(deftest ^:heavy awaiting-under-fire
   (testing "10,000 rounds with what completes before, during and after the wait, fails, is cancelled, or comes with the limit"
     (let [random (java.util.Random. 2)
           other (Executors/newSingleThreadExecutor)
@@ -675,7 +675,7 @@
          (not-any? #(= :early (first %)) once)
          (= :all (first (last once))))))
 
-(defspec any-program-leaves-the-same-trace-twice 10000
+(defspec ^:heavy any-program-leaves-the-same-trace-twice 10000
   (prop/for-all [program gen-program]
     (deterministic? program)))
 

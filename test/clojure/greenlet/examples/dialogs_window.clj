@@ -89,7 +89,7 @@
     (is (= 0 (on-event-thread #(driver/listeners-left form))))
     (is (false? (.isDisplayable window)))))
 
-(test/deftest in-a-window
+(test/deftest ^:window in-a-window
   (watchdog/call-in-thread
    {:seconds 400}
    (bound-fn []
