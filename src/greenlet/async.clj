@@ -28,6 +28,7 @@
   (:require [clojure.core.async :as async]
             [clojure.core.async.impl.dispatch :as dispatch]
             [clojure.core.async.impl.protocols :as impl]
+            [greenlet.argument :refer [refuse shown]]
             [greenlet.core :as g]
             [greenlet.hub :as hub])
   (:import (greenlet Hub)
@@ -37,12 +38,6 @@
            (java.util.concurrent.locks Lock ReentrantLock)))
 
 (set! *warn-on-reflection* true)
-
-(defn- refuse [& parts]
-  (throw (IllegalArgumentException. ^String (apply str parts))))
-
-(defn- shown [x]
-  (if (or (nil? x) (keyword? x) (number? x) (string? x)) (pr-str x) (str (class x))))
 
 ;; One take or put, or the choice among several. The channels that it has been offered to hold a handler of it.
 ;; Whichever comes first commits it, under its lock, and gives the value soon after that. Who gives up waiting withdraws

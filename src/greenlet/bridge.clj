@@ -16,6 +16,7 @@
   runs. Streams apart, all of these are generators: to be reduced, walked as a seq, pulled with a cursor, afresh each time."
   (:require [clojure.java.io :as io]
             [clojure.string :as str]
+            [greenlet.argument :refer [check-options refuse]]
             [greenlet.core :refer [generator yield-to!]]
             [greenlet.generator :as generator])
   (:import (clojure.lang IFn)
@@ -31,15 +32,6 @@
            (org.xml.sax.ext LexicalHandler)))
 
 (set! *warn-on-reflection* true)
-
-(defn- refuse [& message]
-  (throw (IllegalArgumentException. ^String (apply str message))))
-
-(defn- check-options [options known what]
-  (when-not (or (nil? options) (map? options))
-    (refuse "the options of " what " must be a map; got " (pr-str options)))
-  (when-let [unknown (seq (remove (set known) (keys options)))]
-    (refuse "unknown options " (vec unknown) "; " what " takes " (str/join " and " known))))
 
 (defn- check-function [f what]
   (when-not (ifn? f)

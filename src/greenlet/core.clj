@@ -18,7 +18,8 @@
   Several values sent at once arrive as a vector, none as nil. A greenlet's result, or the exception
   that ended it, goes to its parent. Greenlets of one thread are out of reach for other threads. What
   nobody refers to any more is garbage, and nothing in it runs then."
-  (:require [greenlet.generator :as generator])
+  (:require [greenlet.argument :refer [check-options]]
+            [greenlet.generator :as generator])
   (:import (clojure.lang IDeref)
            (greenlet Body Cursor Generator$Yielder Greenlet GreenletExit SwitchListener SwitchListener$Event)
            (java.io Writer)))
@@ -38,14 +39,6 @@
     g
     (throw (IllegalArgumentException.
             (str what " must be a greenlet, as `glet` makes them; got " (if (nil? g) "nil" (class g)))))))
-
-(defn- check-options
-  "IllegalArgumentException unless `options`, of `what`, are nil or a map with keys among `known`."
-  [options known what]
-  (when-not (or (nil? options) (map? options))
-    (throw (IllegalArgumentException. (str "the options of " what " must be a map; got " (pr-str options)))))
-  (when-let [unknown (seq (remove (set known) (keys options)))]
-    (throw (IllegalArgumentException. (str "unknown options " (vec unknown) "; " what " takes " (apply str (interpose " and " known)))))))
 
 (defn- check-reducible [coll what]
   (when-not (or (nil? coll) (seqable? coll) (instance? clojure.lang.IReduceInit coll) (instance? Iterable coll) (instance? Cursor coll))

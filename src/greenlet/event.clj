@@ -10,6 +10,7 @@
 
   The examples refer to greenlet.hub, too."
   (:require [clojure.string :as str]
+            [greenlet.argument :refer [refuse shown]]
             [greenlet.core :as g]
             [greenlet.hub :as hub])
   (:import (clojure.lang Fn IPersistentMap IRef)
@@ -18,12 +19,6 @@
            (java.util.concurrent.atomic AtomicReference)))
 
 (set! *warn-on-reflection* true)
-
-(defn- refuse [& parts]
-  (throw (IllegalArgumentException. ^String (apply str parts))))
-
-(defn- shown [x]
-  (if (or (nil? x) (keyword? x) (symbol? x) (number? x) (string? x)) (pr-str x) (str (class x))))
 
 (defprotocol Source
   "What can be waited for by `await-event!` and `events`, to be extended to other types.

@@ -19,7 +19,8 @@
   became ready, and give way only where they wait. They see the dynamic bindings of the place where they were spawned, which is
   how a task has variables of its own. What lies between tasks is for the tasks of one hub; other threads send to it by
   what `await!` waits for, or by `execute!`."
-  (:require [greenlet.core :as g])
+  (:require [greenlet.argument :refer [check-options refuse shown]]
+            [greenlet.core :as g])
   (:import (clojure.lang Counted IDeref IFn IPending IReduceInit)
            (greenlet GreenletExit Hub Hub$Waiter Task)
            (java.io Writer)
@@ -33,12 +34,6 @@
 
 ;; Arguments
 
-(defn- refuse [& parts]
-  (throw (IllegalArgumentException. ^String (apply str parts))))
-
-(defn- shown [x]
-  (if (or (nil? x) (keyword? x) (number? x) (string? x) (map? x)) (pr-str x) (str (class x))))
-
 (defn- duration ^Duration [seconds]
   (cond
     (instance? Duration seconds) seconds
@@ -50,13 +45,6 @@
 
 (defn- ^Task the-task [x what]
   (if (instance? Task x) x (refuse what " must be a task, as `spawn` makes them; got " (shown x))))
-
-(defn- check-options [options known what]
-  (when-not (or (nil? options) (map? options))
-    (refuse "the options of " what " must be a map; got " (shown options)))
-  (when-let [unknown (seq (remove (set known) (keys options)))]
-    (refuse "unknown options " (vec unknown) "; " what " takes " (apply str (interpose " and " known))))
-  options)
 
 (defn- consumer ^Consumer [f]
   (reify Consumer (accept [_ x] (f x))))

@@ -18,19 +18,14 @@
   IllegalStateException where they must not: then nothing has changed. A tasklet belongs to the thread that made it.
 
   Require it with an alias: some names are those of `greenlet.core`."
-  (:require [greenlet.generator :as generator])
+  (:require [greenlet.argument :refer [check-options]]
+            [greenlet.generator :as generator])
   (:import (clojure.lang IDeref Seqable)
            (greenlet Body Channel$Callback Tasklet)
            (java.io Writer)
            (java.util.function BiConsumer)))
 
 (set! *warn-on-reflection* true)
-
-(defn- check-options [options known what]
-  (when-not (or (nil? options) (map? options))
-    (throw (IllegalArgumentException. (str "the options of " what " must be a map; got " (pr-str options)))))
-  (when-let [unknown (seq (remove (set known) (keys options)))]
-    (throw (IllegalArgumentException. (str "unknown options " (vec unknown) "; " what " takes " (apply str (interpose " and " known)))))))
 
 (defn- check-name [name what]
   (when-not (or (nil? name) (string? name))
