@@ -39,7 +39,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
 
   /** Runs the body as far as its next yield, unless it has yielded already. False at its end. */
   boolean advance() {
-    Strand here = here();
+    Strand here = Strand.current(owner);
     require(here, "pulled from");
     if (!ready && !over) resume(here);
     return ready;
@@ -59,7 +59,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
 
   /** Has the pending yield return a value or throw an exception, and runs the body as far as its next yield. */
   boolean answer(@Nullable Object value, @Nullable Throwable exception) {
-    Strand here = here();
+    Strand here = Strand.current(owner);
     require(here, exception == null ? "sent to" : "thrown into");
     if (over) throw new IllegalStateException("nothing can be sent to the " + this + ": its body has ended");
     if (ready) throw new IllegalStateException("the " + this + " has yielded a value that nobody has taken; take it with next first");
@@ -79,7 +79,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
   /** Unwinds the body, if it is suspended. */
   void close() {
     if (closed) return;
-    Strand here = here();
+    Strand here = Strand.current(owner);
     require(here, "closed");
     take();
     if (over || !started) {
@@ -100,15 +100,9 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
   }
 
   @Nullable Object result() {
-    require(here(), "asked for its result");
+    require(Strand.current(owner), "asked for its result");
     if (!over) throw new IllegalStateException("the " + this + " has no result yet: its body has not ended");
     return result;
-  }
-
-  /** The strand of the calling thread, without a look-up where that is the owner's. */
-  private Strand here() {
-    Strand likely = owner;
-    return likely != null && likely.thread == Thread.currentThread() ? likely : Strand.current();
   }
 
   private void require(Strand here, String verb) {

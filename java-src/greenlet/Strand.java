@@ -90,6 +90,11 @@ final class Strand {
     return OF_THREAD.get();
   }
 
+  /** The same, without a look-up where it is {@code likely}. */
+  static Strand current(@Nullable Strand likely) {
+    return likely != null && likely.thread == Thread.currentThread() ? likely : current();
+  }
+
   /** To be called first thing in a thread of ours. */
   void begin() {
     OF_THREAD.set(this);

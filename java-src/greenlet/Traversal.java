@@ -43,8 +43,7 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
 
   @Override
   public final @Nullable Object yield(T value) {
-    Strand likely = strand;
-    Strand here = likely != null && likely.thread == Thread.currentThread() ? likely : Strand.current();
+    Strand here = Strand.current(strand);
     if (here.runs(this)) return deliver(here, value);
     if (here.body() == null) {
       throw new IllegalStateException("cannot yield to the traversal of " + generator + " from " + here.tree().current()
