@@ -20,8 +20,9 @@ final class Main {
   private static final String NATIVE = "--enable-native-access=ALL-UNNAMED"; // for JRuby, and the profiler
   private static final List<String> TELL_INLINED = List.of("-XX:+UnlockDiagnosticVMOptions", "-XX:+DebugNonSafepoints");
   private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
-  private static final String PEERS = "\\.(Raw|HandOff|Peer|Fiber|Pipe)Benchmark\\.";
-  private static final String OURS = "\\.(?!Raw|HandOff|Peer|Fiber|Pipe)\\w+Benchmark\\.";
+  private static final String PEER = "Raw|HandOff|Peer|Fiber|Pipe";
+  private static final String PEERS = "\\.(" + PEER + ")Benchmark\\.";
+  private static final String OURS = "\\.(?!" + PEER + ")\\w+Benchmark\\.";
   private static final String USAGE = "bench [--quick | --profile] [--python] [--json FILE] [PATTERN]";
 
   private record Engine(String column, String heap, List<String> options) {}
