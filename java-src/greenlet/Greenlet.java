@@ -1,7 +1,5 @@
 package greenlet;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -42,15 +40,6 @@ public final class Greenlet implements AutoCloseable {
    * from the start. Whether it is suspended or running only the tree knows.
    */
   private static final AtomicInteger COUNT = new AtomicInteger();
-  private static final VarHandle TREE;
-
-  static {
-    try {
-      TREE = MethodHandles.lookup().findVarHandle(Greenlet.class, "tree", Tree.class);
-    } catch (ReflectiveOperationException e) {
-      throw new ExceptionInInitializerError(e);
-    }
-  }
 
   private final @Nullable String name;
   private final int number;
@@ -250,14 +239,9 @@ public final class Greenlet implements AutoCloseable {
               + (newParent == this ? "itself" : "below it") + ", and the chain of parents would be a cycle");
         }
       }
-      Greenlet old = parent;
-      requireThreadOf(newParent);
-      parent = newParent;
-      try {
-        requireThreadOf(newParent); // after the write: see enter()
-      } catch (WrongThreadException e) {
-        parent = old;
-        throw e;
+      synchronized (this) { // see enter()
+        requireThreadOf(newParent);
+        parent = newParent;
       }
     }
   }
@@ -420,19 +404,14 @@ public final class Greenlet implements AutoCloseable {
             + "hand the work to its thread instead");
   }
 
-  /**
-   * Makes sure that it is one of {@code here}; true if it was unstarted before, and so is to be started now. Another thread may give it another parent
-   * at the same time: the parent is looked at after the claim, as setParent looks at the claim after its change, so that
-   * one of them notices.
-   */
+  /** Makes sure that it is one of {@code here}; true if it was unstarted before, and so is to be started now. */
   boolean enter(Tree here) {
     if (tree == here) return false;
-    requireThread(here, "start");
-    if (!TREE.compareAndSet(this, null, here)) requireThread(here, "start");
-    Tree above = parent.lineage();
-    if (above == here) return true;
-    tree = null;
-    return enter(here);
+    synchronized (this) { // another thread may be about to give it another parent, or to start it
+      requireThread(here, "start");
+      tree = here;
+    }
+    return true;
   }
 
   /** Takes back {@link #enter}. */

@@ -341,7 +341,7 @@ class ThreadTest {
   @DisplayName("T2 a race to start an unstarted greenlet between its old thread and its new one has one outcome")
   void startRace() throws Throwable {
     Greenlet root = Greenlet.current();
-    for (int round = 0; round < 200; round++) {
+    for (int round = 0; round < 2000; round++) {
       Greenlet g = Greenlet.of(args -> Greenlet.current().parent(), root);
       var together = new CountDownLatch(2);
       Future<Boolean> other = Threads.VIRTUAL.start("other", () -> {
