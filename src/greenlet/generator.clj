@@ -1,7 +1,7 @@
 (ns greenlet.generator
   "Generators as Clojure sequences; `greenlet.core` is the way in."
   (:require [clojure.core.protocols :refer [CollReduce]])
-  (:import (clojure.lang Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential)
+  (:import (clojure.lang ChunkBuffer Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential)
            (greenlet Cursor Generator$Returning Greenlet GreenletExit)
            (java.io Writer)
            (java.util ArrayList Comparator List PriorityQueue)
@@ -239,26 +239,34 @@
     (greenlet.Generator/yieldAll g)
     (run! #(greenlet.Generator/yield %) coll)))
 
-;; Chunks: another generator runs the body on its own stack by reduce and yields a chunk at a time, so that most elements
-;; cost no switch. What an exception cuts off is yielded first.
+;; Chunks: another generator runs the body on its own stack, as reduce does, and yields a chunk at a time, so that most
+;; elements cost no switch. What an exception cuts off is yielded first.
+
+(definterface Flush
+  (flush []))
+
+(deftype Batch [^long size ^:unsynchronized-mutable ^ChunkBuffer buffer]
+  Predicate
+  (test [this x]
+    (.add buffer x)
+    (when (= size (.count buffer)) (.flush this))
+    true)
+  Flush
+  (flush [_]
+    (let [full buffer]
+      (set! buffer (ChunkBuffer. size))
+      (when (pos? (.count full))
+        (greenlet.Generator/yield (.chunk full))))))
 
 (defn- chunks-of [^greenlet.Generator g n]
   (fn []
-    (let [buffer (volatile! (chunk-buffer n))
-          flush! (fn []
-                   (let [full @buffer]
-                     (vreset! buffer (chunk-buffer n))
-                     (when (pos? (count full))
-                       (greenlet.Generator/yield (chunk full)))))]
+    (let [batch (Batch. n (ChunkBuffer. n))]
       (try
-        (push g (fn [_ x]
-                  (chunk-append @buffer x)
-                  (when (= n (count @buffer)) (flush!)))
-              nil)
+        (.forEachWhile g batch)
         (catch Exception e
-          (flush!)
+          (.flush batch)
           (throw e)))
-      (flush!))))
+      (.flush batch))))
 
 (defn- concat-chunks [cells]
   (lazy-seq
