@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * The scheduler of one virtual thread of ours, that lets the platform thread which waits for it run it itself: no other
  * thread is woken. While nobody who can do that waits, the JDK's scheduler runs it, as it would any virtual thread; a virtual
- * thread cannot run another.
+ * thread cannot run another. {@link Strand} says who runs which.
  *
  * <p>Virtual threads with a scheduler of their own are no public API, so this needs the user's consent, {@link #FLAG}, and is
  * tried out before it is used. This is the one class that touches them.
@@ -57,6 +57,15 @@ final class Carrier implements Executor {
             : UNSUPPORTED;
   }
 
+  /** Whether who is about to carry a virtual thread has to {@linkplain Strand.Locks#inflate inflate} its locks. */
+  static boolean inflatesLocks() {
+    return Proof.INFLATES_LOCKS;
+  }
+
+  static boolean isAvailable() {
+    return Proof.UNAVAILABLE == null;
+  }
+
   /** Why there are no carriers, or null. */
   static @Nullable String unavailable() {
     return Proof.UNAVAILABLE;
@@ -68,8 +77,8 @@ final class Carrier implements Executor {
   /** Whether the virtual thread can go on, and waits for us to run it. */
   private volatile boolean ready;
 
-  /** The platform thread that waits for it, and runs it meanwhile. */
-  private volatile @Nullable Thread puller;
+  /** Of the platform thread that waits for it, and runs it meanwhile. */
+  volatile @Nullable Strand puller;
 
   /** Whether it is running there right now. */
   private boolean carrying;
@@ -87,36 +96,17 @@ final class Carrier implements Executor {
   @Override
   public void execute(Runnable runnable) {
     if (step == null) step = runnable;
-    Thread waiting = puller;
+    Strand waiting = puller;
     if (runnable != step || waiting == null) {
       JDK_SCHEDULER.execute(runnable);
       return;
     }
     ready = true;
-    if (waiting != Thread.currentThread()) LockSupport.unpark(waiting);
+    if (waiting.thread != Thread.currentThread()) LockSupport.unpark(waiting.thread);
   }
 
-  /** To be called before the virtual thread is started or continued: whether the caller will {@link #carry} it. */
-  boolean begin(Strand here) {
-    if (here.thread.isVirtual()) return false;
-    if (Proof.INFLATES_LOCKS) here.inflateLocks();
-    puller = here.thread;
-    return true;
-  }
-
-  /** Runs the virtual thread, whenever it can go on, until {@code here} has the baton again. */
-  void carry(Strand here) {
-    while (!here.hasBaton()) {
-      if (ready) step();
-      else here.parkUnless(() -> ready);
-    }
-  }
-
-  void end() {
-    puller = null;
-  }
-
-  private void step() {
+  /** Runs the virtual thread, which is ready, as far as it goes. */
+  void step() {
     ready = false;
     carrying = true;
     try {
@@ -131,12 +121,12 @@ final class Carrier implements Executor {
     return carrying;
   }
 
-  /** Whether the virtual thread has been suspended by {@link #suspend}, and not by parking. */
-  boolean holds() {
+  /** Whether the virtual thread can go on, and waits to be run here. */
+  boolean isReady() {
     return ready;
   }
 
-  /** Has the JDK run the virtual thread that this holds. */
+  /** Has the JDK run the virtual thread, which is ready. */
   void release() {
     ready = false;
     JDK_SCHEDULER.execute(step);
@@ -151,7 +141,7 @@ final class Carrier implements Executor {
   static boolean keepsLocks(Strand.@Nullable Locks toInflate) {
     return Engine.inTrialThread(() -> {
       Carrier carrier = new Carrier();
-      carrier.puller = Thread.currentThread();
+      carrier.puller = Strand.current();
       Object lock = new Object();
       Thread carried = carrier.newThread("greenlet engine trial", Carrier::suspend);
       carried.start();

@@ -57,7 +57,7 @@ abstract class Engine {
   static String describe(String name, @Nullable String whyNotContinuation) {
     String slower = Stream.of(
             whyNotContinuation == null ? null : "not " + CONTINUATION + ": " + whyNotContinuation,
-            Carrier.unavailable() == null ? null : "seqs and streams not carried by the thread that pulls: " + Carrier.unavailable())
+            Carrier.unavailable() == null ? null : "virtual threads not carried by the thread that waits for them: " + Carrier.unavailable())
         .filter(Objects::nonNull)
         .collect(Collectors.joining("; "));
     return slower.isEmpty() ? name : name + " (" + slower + ")";

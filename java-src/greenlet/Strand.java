@@ -2,6 +2,7 @@ package greenlet;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.concurrent.Executors;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
@@ -11,9 +12,12 @@ import org.jspecify.annotations.Nullable;
  * One Java thread in which code of the library's users runs: a thread that somebody else made and that uses
  * greenlets, or a virtual thread of ours that carries the stack of a greenlet or of a generator's body.
  *
- * <p>Control passes from strand to strand like a baton: {@link #wake} hands it over, {@link #await} waits for
- * it. Of all strands that belong together, one has it at any time, and everything that they share is written
- * by the one that has it; the hand-over makes it visible to the next.
+ * <p>Control passes from strand to strand like a baton: {@link #pass} hands it over and waits for it. Of all strands
+ * that belong together, one has it at any time, and everything that they share is written by the one that has it; the
+ * hand-over makes it visible to the next.
+ *
+ * <p>Where a {@link Carrier} can be had, a platform thread runs the virtual threads of its greenlets, and of the bodies that it
+ * pulls from, itself, one after the other, until the baton is back. Else each runs where the JDK has it run, and wakes the next.
  */
 final class Strand {
   /*
@@ -31,6 +35,7 @@ final class Strand {
   private static final int NOT_HERE = 0;
   private static final int NOT_HERE_AND_PARKED = 1;
   private static final int HERE = 2;
+  private static final int UNSTARTED = 3;
   private static final VarHandle BATON;
 
   static {
@@ -45,6 +50,16 @@ final class Strand {
 
   /** Null only until the thread of a greenlet or body is about to start. */
   Thread thread;
+
+  /** The scheduler of the thread, where that is one of ours that a platform thread may carry. */
+  private final @Nullable Carrier carrier;
+
+  /** On a platform thread: what it carries, or waits for to carry it on. */
+  private @Nullable Strand carried;
+
+  /** What the thread will run, and its name, until it is started. */
+  private @Nullable Runnable task;
+  private @Nullable String name;
 
   /** The body whose stack this is, where this is a generator's; {@link #tree()} is then the puller's. */
   private final VirtualThreadEngine.@Nullable BodyStack body;
@@ -71,18 +86,22 @@ final class Strand {
     thread = Thread.currentThread();
     body = null;
     tree = new Tree(this);
+    carrier = null;
   }
 
   /** The strand of a greenlet's own thread. */
   Strand(Tree tree) {
     this.body = null;
     this.tree = tree;
+    carrier = Carrier.isAvailable() && !tree.thread.isVirtual() ? new Carrier() : null;
+    if (carrier != null) carrier.puller = tree.root();
   }
 
   /** The strand of a generator body's own thread. */
   Strand(VirtualThreadEngine.BodyStack body) {
     this.body = body;
     this.tree = null;
+    carrier = Carrier.isAvailable() ? new Carrier() : null;
   }
 
   /** The strand of the calling thread, which becomes the root of a tree if it was unknown. */
@@ -95,10 +114,11 @@ final class Strand {
     return likely != null && likely.thread == Thread.currentThread() ? likely : current();
   }
 
-  /** To be called first thing in a thread of ours. */
-  void begin() {
-    OF_THREAD.set(this);
-    arrive();
+  /** Has the first hand-over to this start a virtual thread that runs {@code task}. */
+  void startWith(String name, Runnable task) {
+    this.name = name;
+    this.task = task;
+    baton = UNSTARTED;
   }
 
   /** Where what has to happen on the puller's stack can be sent, if this is the stack of a generator's body. */
@@ -170,47 +190,141 @@ final class Strand {
     }
   }
 
-  /** Hands the baton to {@code this}. The caller, which has it, then awaits it on its own strand, or ends. */
-  void wake() {
-    takeInterrupt();
-    if ((int) BATON.getAndSet(this, HERE) == NOT_HERE_AND_PARKED) LockSupport.unpark(thread);
+  /**
+   * Hands the baton to {@code to}, and waits until it comes back. False if this cannot be suspended here; then nothing has
+   * happened, except that {@code to} may have a thread now.
+   */
+  boolean pass(Strand to) {
+    if (Carrier.isAvailable() && to.carrier != null && to.carrier.puller == this) {
+      carry(to);
+      return true;
+    }
+    Strand platform = hand(to);
+    if (platform != null && !leave(platform, to)) return false;
+    await();
+    return true;
   }
 
-  /** As {@link #wake}, where the thread of this strand is about to run on the caller's thread, or the other way round. */
-  void give() {
-    takeInterrupt();
-    baton = HERE;
+  /** Hands the baton to {@code to}, as the last thing that happens in this thread. */
+  void end(Strand to) {
+    synchronized (this) {
+      over = true;
+    }
+    hand(to);
   }
 
-  /** Takes back {@link #give}. */
-  void takeBack() {
+  /** Hands over the baton; returns the platform thread that carries this, if it is to go on with {@code to}. */
+  private @Nullable Strand hand(Strand to) {
+    Strand platform = carriedBy();
+    if (platform == null || !platform.canGoOnWith(to)) {
+      to.wake();
+      return null;
+    }
+    boolean interrupted = platform.thread.isInterrupted(); // else forgotten when this thread leaves that one
+    to.wake();
+    if (interrupted) to.interruptComesWithBaton = true;
+    if (to != platform) platform.carried = to;
+    return platform;
+  }
+
+  private boolean canGoOnWith(Strand to) {
+    return to == this || to.carrier != null && to.carrier.puller == this && to.isReady();
+  }
+
+  /** Whether its thread, which a carrier schedules, goes on as soon as that runs it. */
+  private boolean isReady() {
+    return baton == UNSTARTED || carrier.isReady();
+  }
+
+  /** The platform thread that runs this virtual one right now. */
+  private @Nullable Strand carriedBy() {
+    return Carrier.isAvailable() && carrier != null && carrier.isCarrying() ? carrier.puller : null;
+  }
+
+  /** Lets the platform thread of {@code here}, which is about to pull from this body, carry it; null when the pull is over. */
+  void pulledBy(@Nullable Strand here) {
+    if (carrier == null) return;
+    if (here == null || !here.thread.isVirtual()) carrier.puller = here;
+    else carrier.puller = isReady() ? here.carriedBy() : null;
+  }
+
+  /** Suspends this, which {@code platform} carries, so that it goes on with {@code to}. False if it cannot be. */
+  private boolean leave(Strand platform, Strand to) {
+    boolean stays = true;
+    try {
+      Carrier.suspend();
+      stays = baton != HERE && carrier.isCarrying();
+    } finally {
+      if (stays) {
+        platform.carried = this;
+        to.takeBack();
+      }
+    }
+    return !stays;
+  }
+
+  /** On a platform thread: runs {@code to}, and whoever gets the baton after that, until it is back. */
+  private void carry(Strand to) {
+    if (Carrier.inflatesLocks()) inflateLocks();
+    carried = to;
+    to.wake();
+    while (baton != HERE) {
+      Carrier next = carried.carrier;
+      if (next.isReady()) next.step();
+      else parkUnless(next::isReady);
+    }
+    carried = null;
+    arrive();
+  }
+
+  /** Gives the baton to this; starts its thread, or wakes it, where it does not run. */
+  private void wake() {
+    takeInterrupt();
+    int before = (int) BATON.getAndSet(this, HERE);
+    if (before == NOT_HERE_AND_PARKED) LockSupport.unpark(thread);
+    else if (before == UNSTARTED) start();
+    else if (Carrier.isAvailable() && carrier != null && carrier.puller == null && carrier.isReady()) carrier.release();
+  }
+
+  private void takeBack() {
     baton = NOT_HERE;
     giveInterrupt();
   }
 
-  boolean hasBaton() {
-    return baton == HERE;
+  /**
+   * A virtual thread that was started directly is held by the JDK until it ends. One that was started through an executor is
+   * held by that executor alone; so each has an executor of its own, to which nobody refers, and an abandoned stack is collected
+   * with everything on it.
+   */
+  private void start() {
+    Runnable toRun = task;
+    task = null;
+    try {
+      Executors.newThreadPerTaskExecutor(r -> thread = newThread(r)).execute(() -> {
+        OF_THREAD.set(this);
+        arrive();
+        toRun.run();
+      });
+    } catch (Throwable t) {
+      startWith(name, toRun);
+      giveInterrupt();
+      throw t;
+    }
+  }
+
+  private Thread newThread(Runnable toRun) {
+    return carrier != null ? carrier.newThread(name, toRun) : Thread.ofVirtual().name(name).unstarted(toRun);
   }
 
   /** The interrupt status goes where the baton goes, as if all strands were one thread. */
-  void takeInterrupt() {
+  private void takeInterrupt() {
     if (Thread.interrupted()) interruptComesWithBaton = true;
   }
 
-  /** Has the thread of this strand interrupted when the baton arrives. */
-  void interruptArrives() {
-    interruptComesWithBaton = true;
-  }
-
   /** Takes back {@link #takeInterrupt}. */
-  void giveInterrupt() {
+  private void giveInterrupt() {
     if (interruptComesWithBaton) Thread.currentThread().interrupt();
     interruptComesWithBaton = false;
-  }
-
-  /** To be called when this strand is about to hand the baton over for the last time. */
-  synchronized void end() {
-    over = true;
   }
 
   /** False if an interrupt would be lost: this strand has ended, or has yet to begin. */
@@ -221,7 +335,7 @@ final class Strand {
   }
 
   /** Waits for the baton; to be called in this strand's thread. */
-  void await() {
+  private void await() {
     if (!spin()) parkUnless(() -> false);
     arrive();
   }
@@ -256,7 +370,7 @@ final class Strand {
   }
 
   /** Parks until this strand has the baton, or {@code otherwise} holds, of which somebody who unparks the thread tells. */
-  void parkUnless(BooleanSupplier otherwise) {
+  private void parkUnless(BooleanSupplier otherwise) {
     if (!BATON.compareAndSet(this, NOT_HERE, NOT_HERE_AND_PARKED)) return;
     boolean interrupted = false;
     tooDeep = false;
@@ -284,7 +398,7 @@ final class Strand {
   private boolean passOnInterrupt() {
     Strand to;
     do {
-      to = body == null ? tree.currentStrand() : this;
+      to = carried != null ? carried : body == null ? tree.currentStrand() : this;
       if (to == this) to = pulledFrom;
       if (to == null) return false;
     } while (!to.interrupt());

@@ -1,18 +1,9 @@
 package greenlet;
 
-import java.util.concurrent.Executors;
-import java.util.concurrent.ThreadFactory;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Every stack is that of a virtual thread, and a transfer is a hand-over from thread to thread: public JDK API
- * alone, no flag.
- *
- * <p>A virtual thread that was started directly is held by the JDK until it ends. One that was started through an
- * executor is held by that executor alone; so each has an executor of its own, to which nobody refers, and an
- * abandoned stack is collected with everything on it.
- */
+/** Every stack is that of a virtual thread, and a transfer is a hand-over from thread to thread: public JDK API alone, no flag. */
 final class VirtualThreadEngine extends Engine {
   private final @Nullable String whyNotContinuation;
 
@@ -27,50 +18,35 @@ final class VirtualThreadEngine extends Engine {
 
   @Override
   void transfer(Greenlet from, Greenlet to) {
-    Strand strand = (Strand) from.stack;
-    resume(to);
-    strand.await();
-  }
-
-  private static void resume(Greenlet to) {
-    if (to.stack instanceof Strand strand) strand.wake();
-    else begin(to);
-  }
-
-  private static void begin(Greenlet greenlet) {
-    Strand strand = new Strand(greenlet.tree());
-    greenlet.stack = strand;
+    boolean begins = to.stack == null;
+    boolean passed = false;
     try {
-      String name = greenlet.name() + "@" + Tree.name(greenlet.tree().thread);
-      start(strand, r -> Thread.ofVirtual().name(name).unstarted(r), () -> run(greenlet, strand));
-    } catch (Throwable t) {
-      greenlet.stack = null;
-      throw t;
+      passed = ((Strand) from.stack).pass(strandOf(to));
+    } finally {
+      if (begins && !passed) to.stack = null;
     }
+    if (!passed) throw refusal(from.toString(), null);
+  }
+
+  /** A new one, where the greenlet has none yet. */
+  private static Strand strandOf(Greenlet greenlet) {
+    if (greenlet.stack instanceof Strand strand) return strand;
+    Strand strand = new Strand(greenlet.tree());
+    strand.startWith(greenlet.name() + "@" + Tree.name(greenlet.tree().thread), () -> run(greenlet, strand));
+    greenlet.stack = strand;
+    return strand;
   }
 
   private static void run(Greenlet greenlet, Strand strand) {
-    strand.begin();
     Bindings.restore(greenlet.bindings);
     Greenlet heir = greenlet.run();
-    strand.end();
     while (true) {
       try {
-        resume(heir);
+        strand.end(strandOf(heir));
         return;
       } catch (Throwable t) { // an unstarted parent that no thread could be had for
         heir = heir.die(null, t);
       }
-    }
-  }
-
-  private static void start(Strand strand, ThreadFactory factory, Runnable task) {
-    strand.takeInterrupt();
-    try {
-      Executors.newThreadPerTaskExecutor(r -> strand.thread = factory.newThread(r)).execute(task);
-    } catch (Throwable t) {
-      strand.giveInterrupt();
-      throw t;
     }
   }
 
@@ -92,8 +68,6 @@ final class VirtualThreadEngine extends Engine {
   static final class BodyStack implements Engine.BodyStack {
     private final Pull<?> pull;
     private final Strand strand = new Strand(this);
-    private final @Nullable Carrier carrier = Carrier.unavailable() == null ? new Carrier() : null;
-    private boolean started;
     private @Nullable Strand puller;
 
     private @Nullable Body request;
@@ -103,6 +77,7 @@ final class VirtualThreadEngine extends Engine {
 
     BodyStack(Pull<?> pull) {
       this.pull = pull;
+      strand.startWith(pull.toString(), this::run);
     }
 
     boolean confined() {
@@ -123,64 +98,33 @@ final class VirtualThreadEngine extends Engine {
       Strand before = here.pulledFrom;
       puller = here;
       here.pulledFrom = strand;
-      boolean carries = carrier != null && carrier.begin(here);
       try {
-        pass(here, carries);
+        pass(here);
         while (request != null) {
           serve();
-          pass(here, carries);
+          pass(here);
         }
       } finally {
-        if (carries) carrier.end();
+        strand.pulledBy(null);
         here.pulledFrom = before;
         puller = null;
       }
     }
 
     /** Hands the baton to the body and waits until it comes back. */
-    private void pass(Strand here, boolean carries) {
-      if (!started) {
-        start(strand, this::newThread, this::run);
-        started = true;
-      } else if (carrier != null && carrier.holds()) {
-        strand.give();
-        if (!carries) carrier.release();
-      } else {
-        strand.wake();
-      }
-      if (carries) carrier.carry(here);
-      here.await();
-    }
-
-    private Thread newThread(Runnable task) {
-      String name = pull.toString();
-      return carrier != null ? carrier.newThread(name, task) : Thread.ofVirtual().name(name).unstarted(task);
+    private void pass(Strand here) {
+      strand.pulledBy(here);
+      if (!here.pass(strand)) throw refusal(here.tree().current().toString(), null);
     }
 
     private void run() {
-      strand.begin();
       pull.runBody();
-      strand.end();
-      puller.wake();
+      strand.end(puller);
     }
 
     @Override
     public void suspend(Strand here) {
-      Strand to = puller;
-      if (carrier == null || !carrier.isCarrying()) {
-        to.wake();
-        strand.await();
-        return;
-      }
-      boolean interrupted = to.thread.isInterrupted(); // else forgotten when this thread leaves that one
-      to.give();
-      if (interrupted) to.interruptArrives();
-      Carrier.suspend();
-      if (!strand.hasBaton()) {
-        to.takeBack();
-        throw Engine.refusal(pull + " in " + to.tree().current(), null);
-      }
-      strand.await();
+      if (!here.pass(puller)) throw refusal(pull + " in " + here.tree().current(), null);
     }
 
     /** Has the puller run {@code toRun} on its stack; to be called on the body's. */

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledForJreRange;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/** Bodies that are carried by whoever pulls them, where that is a platform thread. */
+/** Virtual threads, of bodies and of greenlets, that are carried by the platform thread which waits for them. */
 @ExtendWith(LeakCheck.class)
 class CarrierTest {
   private final List<Object> trace = Collections.synchronizedList(new ArrayList<>());
@@ -66,6 +66,178 @@ class CarrierTest {
     }).sharedCursor();
     for (int i = 0; i < 3; i++) assertEquals(isPlatform, c.next());
     assertFalse(c.hasNext());
+  }
+
+  private static void assumeGreenletsHaveThreads() {
+    assumeTrue(Engine.get() instanceof VirtualThreadEngine, "greenlets on virtual threads");
+  }
+
+  /** The carrier, by name, of the calling virtual thread; null for a platform thread. */
+  private static String carrier() {
+    String me = Thread.currentThread().toString();
+    return Thread.currentThread().isVirtual() ? me.substring(me.lastIndexOf('@') + 1) : null;
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("A platform thread carries its greenlets, whoever switches to them, and what they pull from")
+  void carriesGreenlets() {
+    assumeGreenletsHaveThreads();
+    Greenlet root = Greenlet.current();
+    Generator<String> inner = Generator.of(out -> {
+      while (true) out.yield(carrier());
+    });
+    Generator<String> outer = Generator.of(out -> {
+      Cursor<String> shared = inner.sharedCursor();
+      while (true) out.yield(carrier() + " " + shared.next());
+    });
+    Greenlet second = Greenlet.of(args -> {
+      Cursor<String> c = outer.cursor();
+      while (true) {
+        trace.add("second " + carrier() + " " + c.next());
+        root.switchTo();
+      }
+    }, root);
+    Greenlet first = Greenlet.of(args -> {
+      while (true) {
+        trace.add("first " + carrier());
+        second.switchTo();
+      }
+    }, root);
+    for (int i = 0; i < 3; i++) first.switchTo();
+    assertEquals(Collections.nCopies(3, List.of("first test", "second test test test")).stream().flatMap(List::stream).toList(), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("A greenlet that blocks goes on on its thread, which nobody else of its greenlets has meanwhile")
+  void greenletBlocks() {
+    assumeGreenletsHaveThreads();
+    Greenlet root = Greenlet.current();
+    Greenlet g = Greenlet.of(args -> {
+      for (int i = 0; ; i++) {
+        CountDownLatch released = new CountDownLatch(1);
+        Thread me = Thread.currentThread();
+        Future<Void> other = Threads.PLATFORM.start("other", () -> {
+          Threads.until(() -> me.getState() == Thread.State.WAITING);
+          released.countDown();
+          return null;
+        });
+        released.await();
+        Threads.await(other);
+        trace.add(carrier());
+        root.switchTo(i);
+      }
+    });
+    for (int i = 0; i < 20; i++) assertEquals(i, g.switchTo());
+    assertEquals(Collections.nCopies(20, "test"), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("Where a greenlet cannot be suspended, another that it would have started is unstarted, for any thread to start")
+  void refusedBeforeStart() throws Throwable {
+    assumeGreenletsHaveThreads();
+    Greenlet root = Greenlet.current();
+    Greenlet target = Greenlet.of(args -> "target on " + carrier(), root, "target");
+    Greenlet g = Greenlet.of(args -> {
+      EngineDifferencesTest.initialiseClass(
+          () -> assertRefused(IllegalStateException.class, target::switchTo, Greenlet.current(), "native frame"));
+      return "g";
+    }, root);
+    assertEquals("g", g.switchTo());
+    assertFalse(target.isActive());
+    Threads.PLATFORM.run("other", () -> {
+      target.setParent(Greenlet.current());
+      trace.add(target.switchTo());
+    });
+    assertEquals(List.of("target on other"), trace);
+    assertTrue(target.isDead());
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("A pull that a greenlet cannot be suspended for is refused; the next one succeeds")
+  void pullRefused() {
+    assumeGreenletsHaveThreads();
+    Generator<Integer> g = Generator.of(out -> {
+      for (int i = 0; i < 3; i++) out.yield(i);
+    });
+    Greenlet.of(args -> {
+      Cursor<Integer> c = g.sharedCursor();
+      for (int i = 0; i < 3; i++) {
+        EngineDifferencesTest.initialiseClass(
+            () -> assertRefused(IllegalStateException.class, c::hasNext, Greenlet.current(), "native frame"));
+        trace.add(c.next());
+      }
+      assertFalse(c.hasNext());
+      return null;
+    }).switchTo();
+    assertEquals(List.of(0, 1, 2), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("A body that was pulled elsewhere first, carried or not, is pulled by a greenlet, and the other way round")
+  void pullersOfAllKinds() throws Throwable {
+    assumeGreenletsHaveThreads();
+    Greenlet root = Greenlet.current();
+    Cursor<Integer> c = Generator.<Integer>of(out -> {
+      for (int i = 0; ; i++) {
+        if (i % 5 == 0) Threads.VIRTUAL.run("other", () -> {}); // blocks
+        out.yield(i);
+      }
+    }).sharedCursor();
+    Greenlet puller = Greenlet.of(args -> {
+      while (true) root.switchTo(c.next());
+    });
+    for (int i = 0; i < 100; i++) {
+      trace.add(Threads.VIRTUAL.call("virtual", c::next));
+      trace.add(puller.switchTo());
+      if (i % 3 == 0) trace.add(puller.switchTo());
+      trace.add(c.next());
+      if (i % 7 == 0) trace.add(Threads.PLATFORM.call("platform", c::next));
+    }
+    assertEquals(IntStream.range(0, trace.size()).boxed().toList(), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("A greenlet that is forgotten while suspended is collected with its stack, also the last one carried")
+  void greenletForgotten() {
+    assumeGreenletsHaveThreads();
+    List<WeakReference<?>> references = new ArrayList<>();
+    for (int i = 0; i < 3; i++) forgetGreenlet(references);
+    Threads.collect(() -> references.stream().allMatch(reference -> reference.get() == null));
+    assertEquals(List.of(), trace);
+  }
+
+  private void forgetGreenlet(List<WeakReference<?>> references) {
+    Greenlet root = Greenlet.current();
+    Greenlet g = Greenlet.of(args -> {
+      Object onStack = new Object();
+      references.add(new WeakReference<>(onStack));
+      try {
+        return root.switchTo();
+      } finally {
+        trace.add(onStack);
+      }
+    });
+    references.add(new WeakReference<>(g));
+    g.switchTo();
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("The stack of a suspended greenlet may be asked for at any time, by any thread")
+  void stackTraceMeanwhile() throws Throwable {
+    assumeGreenletsHaveThreads();
+    Greenlet root = Greenlet.current();
+    Greenlet g = Greenlet.of(args -> {
+      for (int i = 0; ; i++) root.switchTo(i);
+    });
+    g.switchTo();
+    AtomicBoolean over = new AtomicBoolean();
+    Future<Void> reader = Threads.PLATFORM.start("reader", () -> {
+      while (!over.get()) g.stackTrace();
+      return null;
+    });
+    for (int i = 1; i < 20_000; i++) assertEquals(i, g.switchTo());
+    over.set(true);
+    Threads.await(reader);
   }
 
   @RootTest

@@ -20,7 +20,7 @@ class EngineTest {
   private static final String NOT_CONTINUATION =
       "not continuation: the JVM was started without --add-exports java.base/jdk.internal.vm=ALL-UNNAMED";
   private static final String NOT_CARRIED =
-      "seqs and streams not carried by the thread that pulls: the JVM was started without --add-opens java.base/java.lang=ALL-UNNAMED";
+      "virtual threads not carried by the thread that waits for them: the JVM was started without --add-opens java.base/java.lang=ALL-UNNAMED";
 
   /** What each use prints once the engine is there. */
   private static final List<String> TRACES = List.of("[one, [result, two], true]", "[0, 1, 0, 1]");

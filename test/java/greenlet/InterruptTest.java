@@ -18,9 +18,12 @@ class InterruptTest {
   /** A blocking call that others are told of before it begins. */
   private volatile CountDownLatch blocking;
 
+  private volatile Thread blocked;
+
   private final CountDownLatch never = new CountDownLatch(1);
 
   private void block() {
+    blocked = Thread.currentThread();
     blocking.countDown();
     assertThrows(InterruptedException.class, () -> Threads.await(never));
   }
@@ -31,12 +34,17 @@ class InterruptTest {
     blocking = new CountDownLatch(1);
     Future<Object> interrupter = Threads.PLATFORM.start("interrupter", () -> {
       Threads.await(blocking);
+      if (Carrier.isAvailable()) Threads.until(() -> isWaiting(blocked)); // see doc/caveats.md
       owner.interrupt();
       return null;
     });
     task.run();
     Threads.await(interrupter);
     assertFalse(Thread.interrupted(), "the interrupt was consumed where it arrived");
+  }
+
+  private static boolean isWaiting(Thread thread) {
+    return thread.getState() == Thread.State.WAITING || thread.getState() == Thread.State.TIMED_WAITING;
   }
 
   private Body blocks(Object result) {
