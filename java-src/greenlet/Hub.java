@@ -656,7 +656,7 @@ public final class Hub implements Executor {
      */
     public Thread wakeWith(Callable<? extends T> call, BooleanSupplier isComplete) {
       if (call == null) throw new IllegalArgumentException("nothing to run in another thread: got null");
-      if (!hub.clock.isReal()) hub.polled.put(this, () -> isComplete.getAsBoolean() && endWith(call));
+      if (!hub.clock.isReal()) hub.polled.put(this, () -> endIfComplete(call, isComplete));
       Object bindings = Bindings.current();
       Thread[] thread = new Thread[1];
       // an executor of its own, so that what waits for ever can be collected: see VirtualThreadEngine
@@ -665,6 +665,13 @@ public final class Hub implements Executor {
         endWith(call);
       });
       return thread[0];
+    }
+
+    /** True also where the other thread is about to end it: the task is as good as ready. */
+    private boolean endIfComplete(Callable<? extends T> call, BooleanSupplier isComplete) {
+      if (!isComplete.getAsBoolean()) return false;
+      endWith(call);
+      return true;
     }
 
     private T awaitOrInterrupt(Thread thread) {
@@ -676,11 +683,11 @@ public final class Hub implements Executor {
       }
     }
 
-    private boolean endWith(Callable<? extends T> call) {
+    private void endWith(Callable<? extends T> call) {
       try {
-        return wake(call.call());
+        wake(call.call());
       } catch (Throwable t) {
-        return fail(t);
+        fail(t);
       }
     }
 
