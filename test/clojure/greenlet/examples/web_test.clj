@@ -42,7 +42,7 @@
      :path (.getPath (.uri response))
      :title (second (re-find #"<h1>(.*)</h1>" body))
      :body body
-     :headers (.map (.headers response))}))
+     :headers (dissoc (into {} (.map (.headers response))) "date")}))
 
 (defn- send! [{:keys [^HttpClient client] :as v} method path & {:as content}]
   (seen (.send client (request v method path content) (HttpResponse$BodyHandlers/ofString))))
