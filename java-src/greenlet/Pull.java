@@ -81,17 +81,15 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
     if (closed) return;
     Strand here = Strand.current(owner);
     require(here, "closed");
-    take();
-    if (over || !started) {
-      over = true;
-      closed = true;
-      return;
-    }
-    exit = new GreenletExit();
     try {
-      resume(here);
+      if (started && !over) {
+        exit = new GreenletExit();
+        resume(here);
+      }
+      over = true;
     } finally {
       closed = over;
+      if (closed) take();
     }
   }
 
@@ -129,6 +127,11 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
     try {
       stack.resume(here);
       started = true;
+    } catch (Throwable t) { // refused
+      sent = null;
+      thrown = null;
+      exit = null;
+      throw t;
     } finally {
       puller = null;
     }
