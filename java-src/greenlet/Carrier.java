@@ -3,6 +3,7 @@ package greenlet;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.lang.ref.WeakReference;
 import java.util.concurrent.Executor;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -15,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Virtual threads with a scheduler of their own are no public API, so this needs the user's consent, {@link #FLAG}, and is
  * tried out before it is used. This is the one class that touches them.
  */
-final class Carrier implements Executor {
+final class Carrier {
   static final String FLAG = "--add-opens java.base/java.lang=" + Engine.OUR_MODULE;
 
   private static final @Nullable MethodHandle NEW_THREAD;
@@ -71,13 +72,33 @@ final class Carrier implements Executor {
     return Proof.UNAVAILABLE;
   }
 
+  /**
+   * What the JDK knows of a carrier. The virtual threads that code in the thread starts inherit it, and may live longer than the
+   * stack, so it does not hold that.
+   */
+  private static final class Scheduler extends WeakReference<Carrier> implements Executor {
+    Scheduler(Carrier carrier) {
+      super(carrier);
+    }
+
+    /** Called by the JDK when the virtual thread, or one that inherited this, can go on. */
+    @Override
+    public void execute(Runnable runnable) {
+      Carrier carrier = get();
+      if (carrier == null || !carrier.takes(runnable)) JDK_SCHEDULER.execute(runnable);
+    }
+  }
+
   /** Runs the virtual thread as far as it goes: always the same object. */
   private @Nullable Runnable step;
 
   /** Whether the virtual thread can go on, and waits for us to run it. */
   private volatile boolean ready;
 
-  /** Of the platform thread that waits for it, and runs it meanwhile. */
+  /** Whether the virtual thread has yet to begin, or has suspended itself: nobody but us is to run it. */
+  private volatile boolean held = true;
+
+  /** Of the platform thread that runs it whenever it is ready; null while there is none. */
   volatile @Nullable Strand puller;
 
   /** Whether it is running there right now. */
@@ -86,28 +107,30 @@ final class Carrier implements Executor {
   /** An unstarted virtual thread that this schedules. */
   Thread newThread(String name, Runnable task) {
     try {
-      return (Thread) NEW_THREAD.invokeExact((Executor) this, name, 0, task);
+      return (Thread) NEW_THREAD.invokeExact((Executor) new Scheduler(this), name, 0, task);
     } catch (Throwable t) {
       throw Greenlet.<RuntimeException>unchecked(t);
     }
   }
 
-  /** Called by the JDK when the virtual thread can go on; and for those that code in it starts, which inherit this. */
-  @Override
-  public void execute(Runnable runnable) {
+  /** False for the step of another thread. */
+  private boolean takes(Runnable runnable) {
     if (step == null) step = runnable;
-    Strand waiting = puller;
-    if (runnable != step || waiting == null) {
-      JDK_SCHEDULER.execute(runnable);
-      return;
-    }
+    if (runnable != step) return false;
     ready = true;
-    if (waiting.thread != Thread.currentThread()) LockSupport.unpark(waiting.thread);
+    Strand waiting = puller; // read after ready is written, as its strand reads ready after it has written puller
+    if (waiting == null) {
+      if (!held) release();
+    } else if (waiting.thread != Thread.currentThread()) {
+      LockSupport.unpark(waiting.thread);
+    }
+    return true;
   }
 
   /** Runs the virtual thread, which is ready, as far as it goes. */
   void step() {
     ready = false;
+    held = false;
     carrying = true;
     try {
       step.run();
@@ -126,15 +149,23 @@ final class Carrier implements Executor {
     return ready;
   }
 
+  /** Whether the virtual thread runs as soon as, and not before, it is run here. */
+  boolean isHeld() {
+    return held;
+  }
+
   /** Has the JDK run the virtual thread, which is ready. */
   void release() {
     ready = false;
+    held = false;
     JDK_SCHEDULER.execute(step);
   }
 
   /** Suspends the calling virtual thread, which is carried; returns at once where it cannot be. */
-  static void suspend() {
-    Thread.yield(); // which leads to execute() on the puller's thread
+  void suspend() {
+    held = true;
+    Thread.yield(); // which leads to takes() on the puller's thread
+    held = false;
   }
 
   /** Whether a thread that carries a virtual thread still has its locks, inflated or not, when that is suspended. */
@@ -143,7 +174,7 @@ final class Carrier implements Executor {
       Carrier carrier = new Carrier();
       carrier.puller = Strand.current();
       Object lock = new Object();
-      Thread carried = carrier.newThread("greenlet engine trial", Carrier::suspend);
+      Thread carried = carrier.newThread("greenlet engine trial", carrier::suspend);
       carried.start();
       synchronized (lock) {
         if (toInflate != null) toInflate.inflate();

@@ -216,24 +216,18 @@ final class Strand {
   /** Hands over the baton; returns the platform thread that carries this, if it is to go on with {@code to}. */
   private @Nullable Strand hand(Strand to) {
     Strand platform = carriedBy();
-    if (platform == null || !platform.canGoOnWith(to)) {
-      to.wake();
-      return null;
+    boolean goesOn = platform != null && platform.canGoOnWith(to);
+    if (platform != null && platform.thread.isInterrupted()) { // which is forgotten when this thread leaves that one
+      to.interruptComesWithBaton = true;
     }
-    boolean interrupted = platform.thread.isInterrupted(); // else forgotten when this thread leaves that one
     to.wake();
-    if (interrupted) to.interruptComesWithBaton = true;
+    if (!goesOn) return null;
     if (to != platform) platform.carried = to;
     return platform;
   }
 
   private boolean canGoOnWith(Strand to) {
-    return to == this || to.carrier != null && to.carrier.puller == this && to.isReady();
-  }
-
-  /** Whether its thread, which a carrier schedules, goes on as soon as that runs it. */
-  private boolean isReady() {
-    return baton == UNSTARTED || carrier.isReady();
+    return to == this || to.carrier != null && to.carrier.puller == this && to.carrier.isHeld();
   }
 
   /** The platform thread that runs this virtual one right now. */
@@ -245,14 +239,14 @@ final class Strand {
   void pulledBy(@Nullable Strand here) {
     if (carrier == null) return;
     if (here == null || !here.thread.isVirtual()) carrier.puller = here;
-    else carrier.puller = isReady() ? here.carriedBy() : null;
+    else carrier.puller = carrier.isHeld() ? here.carriedBy() : null;
   }
 
   /** Suspends this, which {@code platform} carries, so that it goes on with {@code to}. False if it cannot be. */
   private boolean leave(Strand platform, Strand to) {
     boolean stays = true;
     try {
-      Carrier.suspend();
+      carrier.suspend();
       stays = baton != HERE && carrier.isCarrying();
     } finally {
       if (stays) {
@@ -267,13 +261,16 @@ final class Strand {
   private void carry(Strand to) {
     if (Carrier.inflatesLocks()) inflateLocks();
     carried = to;
-    to.wake();
-    while (baton != HERE) {
-      Carrier next = carried.carrier;
-      if (next.isReady()) next.step();
-      else parkUnless(next::isReady);
+    try {
+      to.wake();
+      while (baton != HERE) {
+        Carrier next = carried.carrier;
+        if (next.isReady()) next.step();
+        else parkUnless(next::isReady);
+      }
+    } finally {
+      carried = null;
     }
-    carried = null;
     arrive();
   }
 
@@ -283,7 +280,7 @@ final class Strand {
     int before = (int) BATON.getAndSet(this, HERE);
     if (before == NOT_HERE_AND_PARKED) LockSupport.unpark(thread);
     else if (before == UNSTARTED) start();
-    else if (Carrier.isAvailable() && carrier != null && carrier.puller == null && carrier.isReady()) carrier.release();
+    if (Carrier.isAvailable() && carrier != null && carrier.puller == null && carrier.isReady()) carrier.release();
   }
 
   private void takeBack() {
@@ -400,7 +397,7 @@ final class Strand {
     do {
       to = carried != null ? carried : body == null ? tree.currentStrand() : this;
       if (to == this) to = pulledFrom;
-      if (to == null) return false;
+      if (to == null || baton == HERE) return false;
     } while (!to.interrupt());
     return true;
   }

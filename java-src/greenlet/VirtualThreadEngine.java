@@ -132,9 +132,9 @@ final class VirtualThreadEngine extends Engine {
       request = toRun;
       try {
         suspend(strand);
-      } catch (IllegalStateException e) { // refused
+      } catch (Throwable t) { // refused
         request = null;
-        throw e;
+        throw t;
       }
       Object value = answer;
       Throwable thrown = failure;
@@ -148,6 +148,7 @@ final class VirtualThreadEngine extends Engine {
       Body toRun = request;
       request = null;
       served = true;
+      strand.pulledBy(null);
       try {
         answer = toRun.run();
       } catch (Throwable t) {

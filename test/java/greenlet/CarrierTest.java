@@ -27,6 +27,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledForJreRange;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.function.Executable;
 
 /** Virtual threads, of bodies and of greenlets, that are carried by the platform thread which waits for them. */
 @ExtendWith(LeakCheck.class)
@@ -173,6 +174,37 @@ class CarrierTest {
   }
 
   @RootTest(Threads.PLATFORM)
+  @DisplayName("What is sent, thrown or closed where it is refused does not come to the body later; a value that waits is kept")
+  void sendRefused() {
+    assumeGreenletsHaveThreads();
+    Generator<Object> g = Generator.of(out -> {
+      try {
+        for (Object sent = "none"; ; ) sent = out.yield("after " + sent);
+      } finally {
+        trace.add("unwound");
+      }
+    });
+    Greenlet.of(args -> {
+      Cursor<Object> c = g.sharedCursor();
+      trace.add(c.next());
+      for (Executable call : List.<Executable>of(() -> c.send("lost"), () -> c.throwInto(new IOException("lost")), c::hasNext)) {
+        EngineDifferencesTest.initialiseClass(
+            () -> assertRefused(IllegalStateException.class, call, Greenlet.current(), "native frame"));
+        trace.add(c.next());
+      }
+      assertTrue(c.hasNext());
+      EngineDifferencesTest.initialiseClass(
+          () -> assertRefused(IllegalStateException.class, c::close, Greenlet.current(), "native frame"));
+      trace.add(c.next());
+      assertTrue(c.send("sent"));
+      trace.add(c.next());
+      c.close();
+      return null;
+    }).switchTo();
+    assertEquals(List.of("after none", "after null", "after null", "after null", "after null", "after sent", "unwound"), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
   @DisplayName("A body that was pulled elsewhere first, carried or not, is pulled by a greenlet, and the other way round")
   void pullersOfAllKinds() throws Throwable {
     assumeGreenletsHaveThreads();
@@ -219,6 +251,98 @@ class CarrierTest {
     });
     references.add(new WeakReference<>(g));
     g.switchTo();
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("Nor does a virtual thread that it has started keep it, which lives on")
+  void greenletForgottenByItsThread() throws Throwable {
+    assumeGreenletsHaveThreads();
+    List<WeakReference<?>> references = new ArrayList<>();
+    CountDownLatch released = new CountDownLatch(1);
+    Thread lives = forgetGreenletOf(references, released);
+    Threads.collect(() -> references.stream().allMatch(reference -> reference.get() == null));
+    released.countDown();
+    Threads.until(() -> !lives.isAlive());
+    assertEquals(List.of("lived on"), trace);
+  }
+
+  private Thread forgetGreenletOf(List<WeakReference<?>> references, CountDownLatch released) {
+    Greenlet root = Greenlet.current();
+    Greenlet g = Greenlet.of(args -> {
+      Object onStack = new Object();
+      references.add(new WeakReference<>(onStack));
+      Thread thread = startWaiting(released);
+      try {
+        return root.switchTo(thread);
+      } finally {
+        trace.add(onStack);
+      }
+    });
+    references.add(new WeakReference<>(g));
+    return (Thread) g.switchTo();
+  }
+
+  private Thread startWaiting(CountDownLatch released) {
+    return Thread.ofVirtual().start(() -> {
+      try {
+        released.await();
+        trace.add("lived on");
+      } catch (InterruptedException e) {
+        trace.add(e);
+      }
+    });
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("An interrupt that comes while a greenlet is carried goes with control to a body that is not")
+  void interruptGoesToBody() throws Throwable {
+    assumeGreenletsHaveThreads();
+    Thread platform = Thread.currentThread();
+    Cursor<Object> c = Generator.of(out -> {
+      while (true) out.yield(carrier() + " " + Thread.interrupted());
+    }).sharedCursor();
+    trace.add(Threads.VIRTUAL.call("virtual", c::next).toString().endsWith(" false"));
+    Greenlet.of(args -> {
+      platform.interrupt();
+      Object next = c.next();
+      assertFalse(next.equals("test true"), "carried");
+      trace.add(next.toString().endsWith(" true"));
+      trace.add(Thread.interrupted());
+      return null;
+    }).switchTo();
+    assertEquals(List.of(true, true, false), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("The stack of a body's thread may be asked for at any time, whoever pulls")
+  void stackTraceOfBodyMeanwhile() throws Throwable {
+    Greenlet root = Greenlet.current();
+    Thread[] body = new Thread[1];
+    Cursor<Integer> c = Generator.<Integer>of(out -> {
+      body[0] = Thread.currentThread();
+      for (int i = 0; ; i++) out.yield(i);
+    }).sharedCursor();
+    Greenlet puller = Greenlet.of(args -> {
+      while (true) root.switchTo(c.next());
+    });
+    assertEquals(0, puller.switchTo());
+    AtomicBoolean over = new AtomicBoolean();
+    Future<Void> reader = Threads.PLATFORM.start("reader", () -> {
+      while (!over.get()) body[0].getStackTrace();
+      return null;
+    });
+    ExecutorService virtual = Executors.newSingleThreadExecutor(Thread.ofVirtual().factory());
+    try {
+      for (int i = 1; i < 4_000; i++) {
+        body[0].getStackTrace(); // has the JDK submit the suspended thread once more
+        Object next = i % 8 == 0 ? c.next() : i % 8 == 1 ? Threads.await(virtual.submit(c::next)) : puller.switchTo();
+        assertEquals(i, next);
+      }
+    } finally {
+      over.set(true);
+      virtual.close();
+    }
+    Threads.await(reader);
   }
 
   @RootTest(Threads.PLATFORM)
