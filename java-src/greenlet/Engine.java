@@ -66,7 +66,8 @@ abstract class Engine {
   /**
    * Suspends {@code from}, on whose stack this is called, and lets {@code to} run: from where it called transfer
    * itself, or from the start of {@link Greenlet#run}. Returns when somebody transfers to {@code from}. The tree says
-   * already that {@code to} is current. Throws only if {@code to} has no stack yet and none can be had.
+   * already that {@code to} is current. Throws only if {@code to} has no stack yet and none can be had, or if {@code from}
+   * cannot be suspended where it is; then nothing has happened.
    */
   abstract void transfer(Greenlet from, Greenlet to);
 

@@ -68,6 +68,18 @@ class EngineDifferencesTest {
     assertTrue(lock.tryLock());
   }
 
+  @RootTest
+  @DisplayName("L2 a monitor that the root holds: lets its greenlets in; keeps them out, except before JDK 24 those that are carried")
+  void monitorOfRoot() {
+    boolean carried = Carrier.isAvailable() && !Thread.currentThread().isVirtual();
+    Object monitor = new Object();
+    Greenlet asks = Greenlet.of(args -> Thread.holdsLock(monitor));
+    synchronized (monitor) {
+      assertEquals(IN_THREAD || (carried && Runtime.version().feature() < 24), asks.switchTo());
+      assertTrue(Thread.holdsLock(monitor));
+    }
+  }
+
   /** Loaded anew for each use; what it calls has the native frame of the class initialiser below. */
   static final class Initialised {
     static {
