@@ -165,7 +165,7 @@ final class Carrier {
   void suspend() {
     held = true;
     Thread.yield(); // which leads to takes() on the puller's thread
-    held = false;
+    if (held) held = false; // it could not be
   }
 
   /** Whether a thread that carries a virtual thread still has its locks, inflated or not, when that is suspended. */
