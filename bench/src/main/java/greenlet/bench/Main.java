@@ -25,11 +25,15 @@ final class Main {
   private static final String OURS = "\\.(?!" + PEER + ")\\w+Benchmark\\.";
   private static final String USAGE = "bench [--quick | --profile] [--python] [--json FILE] [PATTERN]";
 
-  private record Engine(String column, String heap, List<String> options) {}
+  /** What makes no switch is not measured again where virtual threads are carried. */
+  private static final String SWITCHLESS = PEERS + "|\\.(forEach|clojureReduce)";
+
+  private record Engine(String column, String heap, String excluded, List<String> options) {}
 
   private static final List<Engine> ENGINES = List.of(
-      new Engine(Table.CONTINUATION, "600m", List.of("-Dgreenlet.engine=continuation", EXPORT, OPEN, STACK)),
-      new Engine(Table.VIRTUAL_THREAD, "2g", List.of("-Dgreenlet.engine=virtual-thread", STACK)));
+      new Engine(Table.CONTINUATION, "600m", PEERS, List.of("-Dgreenlet.engine=continuation", EXPORT, OPEN, STACK)),
+      new Engine(Table.VIRTUAL_THREAD, "2g", PEERS, List.of("-Dgreenlet.engine=virtual-thread", STACK)),
+      new Engine(Table.CARRIED, "2g", SWITCHLESS, List.of("-Dgreenlet.engine=virtual-thread", OPEN, STACK)));
 
   private static final List<String> MEMORY = List.of("Memory.suspendedGreenlet", "Memory.suspendedIterator",
       "Memory.abandonedIterators", "Memory.abandonedSeqs", Table.PROCESSES);
@@ -86,10 +90,10 @@ final class Main {
 
   private int run() throws IOException, InterruptedException {
     time(Table.NO_GREENLETS, List.of(EXPORT, STACK), OURS, "RawBenchmark\\.roundTrip$");
-    for (Engine engine : mode == Timing.Mode.PROFILE ? ENGINES.subList(0, 1) : ENGINES) time(engine.column, engine.options, PEERS);
+    for (Engine engine : engines()) time(engine.column, engine.options, engine.excluded);
     for (String what : mode == Timing.Mode.PROFILE ? List.<String>of() : MEMORY) {
       if (!pattern.matcher(what).find()) continue;
-      for (Engine engine : ENGINES) weigh(engine, what);
+      for (Engine engine : engines()) weigh(engine, what);
     }
     if (python) runPython();
     if (failures.isEmpty() && measurements.stream().noneMatch(m -> pattern.matcher(m.benchmark()).find())) {
@@ -100,6 +104,15 @@ final class Main {
     if (json != null) Files.write(json, measurements.stream().map(Measurement::toJson).toList());
     failures.forEach(Main::say);
     return failures.isEmpty() ? 0 : 1;
+  }
+
+  /** Those measured: that benchmarks work with the first two tells that they do with the third. */
+  private List<Engine> engines() {
+    return ENGINES.subList(0, switch (mode) {
+      case PROFILE -> 1;
+      case QUICK -> 2;
+      case MEASURE -> 3;
+    });
   }
 
   private void time(String column, List<String> options, String excluded, String... always)

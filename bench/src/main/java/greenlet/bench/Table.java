@@ -19,6 +19,7 @@ final class Table {
   static final String NO_GREENLETS = "no greenlets";
   static final String CONTINUATION = "continuation";
   static final String VIRTUAL_THREAD = "virtual-thread";
+  static final String CARRIED = "virtual-thread, carried";
   static final String PYTHON = "Python greenlet";
 
   static final String PROCESSES = "Memory.virtualTimeProcess";
@@ -70,9 +71,8 @@ final class Table {
     return new Goal("≤ iterator on virtual-thread + 60 ns", t -> t.median(VIRTUAL_THREAD, iterator) + 60);
   }
 
-  private static Goal switches(int n, String column) {
-    return new Goal("≤ " + n + " switches", t -> n * t.median(column, "GreenletBenchmark.toAnother"));
-  }
+  private static final String SWITCHES = "switches";
+  private static final String SWITCH = "GreenletBenchmark.toAnother";
 
   private static final Goal CREATE =
       new Goal("≤ raw + 2 raw round trips", t -> t.median(NO_GREENLETS, "RawBenchmark.createRunEnd") + 2 * t.raw());
@@ -83,7 +83,7 @@ final class Table {
 
   private static Row against(String label, String benchmark, double factor, String what, String other) {
     Row row = row(label, benchmark);
-    for (String column : List.of(CONTINUATION, VIRTUAL_THREAD)) {
+    for (String column : List.of(CONTINUATION, VIRTUAL_THREAD, CARRIED)) {
       row = row.on(column, new Goal("≤ " + factor + " " + what, t -> factor * t.median(column, other)));
     }
     return row;
@@ -110,13 +110,12 @@ final class Table {
 
   private static final List<Section> SECTIONS = List.of(
       section("One switch",
-          row("greenlet to greenlet", "GreenletBenchmark.toAnother")
+          row("greenlet to greenlet", SWITCH)
               .on(CONTINUATION, raw(1.2)).on(VIRTUAL_THREAD, handOffs(VIRTUAL_AND_VIRTUAL, 1)),
           row("park/unpark, virtual to virtual thread", "HandOffBenchmark." + VIRTUAL_AND_VIRTUAL),
           row("park/unpark, platform to virtual thread or back", "HandOffBenchmark." + PLATFORM_AND_VIRTUAL)),
       section("Tasklets",
-          row("a value through a channel: send and receive", "TaskletBenchmark.sendAndReceive")
-              .on(CONTINUATION, switches(4, CONTINUATION)).on(VIRTUAL_THREAD, switches(4, VIRTUAL_THREAD)),
+          against("a value through a channel: send and receive", "TaskletBenchmark.sendAndReceive", 4, SWITCHES, SWITCH),
           row("the same, a shared channel", "TaskletBenchmark.sendAndReceiveShared"),
           row("`schedule`, one tasklet to the next", "TaskletBenchmark.schedule"),
           row("create, run, end", "TaskletBenchmark.createRunEnd")),
@@ -130,7 +129,7 @@ final class Table {
           row("raw Continuation", "RawBenchmark.createRunEnd"),
           row("greenlet", "GreenletBenchmark.createRunEnd").on(CONTINUATION, CREATE)),
       section("Tasks of a hub",
-          against("`sleep(0)` among 1,000 tasks, a turn", "HubBenchmark.sleepZero", 4, "switches", "GreenletBenchmark.toAnother"),
+          against("`sleep(0)` among 1,000 tasks, a turn", "HubBenchmark.sleepZero", 4, SWITCHES, SWITCH),
           against("spawn, run and join", "HubBenchmark.spawnRunJoin", 3, "greenlets", "GreenletBenchmark.createRunEnd")),
       section("An element of a flat sequence",
           row("callback", "PeerBenchmark.callbackFlat"),
@@ -139,10 +138,10 @@ final class Table {
           row("iterator of a generator", "GeneratorBenchmark.iteratorFlat")
               .on(CONTINUATION, raw(2.4)).on(VIRTUAL_THREAD, handOffs(PLATFORM_AND_VIRTUAL, 2)),
           row("seq of a generator, Clojure", "GeneratorBenchmark.clojureSeqFlat")
-              .on(CONTINUATION, raw(3.2)).on(VIRTUAL_THREAD, seqPull("GeneratorBenchmark.iteratorFlat")),
+              .on(CONTINUATION, raw(3.2)).on(VIRTUAL_THREAD, seqPull("GeneratorBenchmark.iteratorFlat")).on(CARRIED, raw(3.2)),
           row("the same, `:confined true`", "GeneratorBenchmark.clojureConfinedSeqFlat").on(CONTINUATION, raw(2.8)),
           row("the same, `:chunk 32`", "GeneratorBenchmark.clojureChunkedSeqFlat")
-              .on(CONTINUATION, raw(0.5)).on(VIRTUAL_THREAD, raw(1)),
+              .on(CONTINUATION, raw(0.5)).on(VIRTUAL_THREAD, raw(1)).on(CARRIED, raw(1)),
           row("iterator written by hand", "PeerBenchmark.iteratorFlat"),
           row("Kotlin `sequence`", "PeerBenchmark.sequenceFlat"),
           row("`lazy-seq`", "PeerBenchmark.lazySeqFlat"),
@@ -158,10 +157,10 @@ final class Table {
           row("iterator of a generator", "GeneratorBenchmark.iteratorTree")
               .on(CONTINUATION, raw(2.4)).on(VIRTUAL_THREAD, handOffs(PLATFORM_AND_VIRTUAL, 2)),
           row("seq of a generator, Clojure", "GeneratorBenchmark.clojureSeqTree")
-              .on(CONTINUATION, raw(3.2)).on(VIRTUAL_THREAD, seqPull("GeneratorBenchmark.iteratorTree")),
+              .on(CONTINUATION, raw(3.2)).on(VIRTUAL_THREAD, seqPull("GeneratorBenchmark.iteratorTree")).on(CARRIED, raw(3.2)),
           row("the same, `:confined true`", "GeneratorBenchmark.clojureConfinedSeqTree").on(CONTINUATION, raw(2.8)),
           row("the same, `:chunk 32`", "GeneratorBenchmark.clojureChunkedSeqTree")
-              .on(CONTINUATION, raw(0.5)).on(VIRTUAL_THREAD, raw(1)),
+              .on(CONTINUATION, raw(0.5)).on(VIRTUAL_THREAD, raw(1)).on(CARRIED, raw(1)),
           row("iterator written by hand, explicit stack", "PeerBenchmark.iteratorTree"),
           row("Kotlin `sequence`, recursive suspend function", "PeerBenchmark.sequenceTree"),
           row("Kotlin `sequence`, `yieldAll`", "PeerBenchmark.sequenceYieldAllTree"),
@@ -204,7 +203,6 @@ final class Table {
   Table(Collection<Measurement> measurements, Timing.Mode mode) {
     List<String> columns = new ArrayList<>(List.of(NO_GREENLETS, CONTINUATION));
     if (mode == Timing.Mode.PROFILE) columns.addAll(Phases.names());
-    else columns.add(VIRTUAL_THREAD);
     for (String column : columns) byColumn.put(column, new LinkedHashMap<>());
     for (Measurement m : measurements) {
       byColumn.computeIfAbsent(m.column(), c -> new LinkedHashMap<>()).put(m.benchmark(), m);
@@ -213,7 +211,7 @@ final class Table {
   }
 
   private double median(String column, String benchmark) {
-    Measurement m = byColumn.get(column).get(benchmark);
+    Measurement m = byColumn.getOrDefault(column, Map.of()).get(benchmark);
     return m == null ? Double.NaN : m.median();
   }
 
@@ -237,7 +235,8 @@ final class Table {
   }
 
   private boolean hasGoals(String column) {
-    return mode == Timing.Mode.MEASURE && (column.equals(CONTINUATION) || column.equals(VIRTUAL_THREAD));
+    return mode == Timing.Mode.MEASURE
+        && SECTIONS.stream().flatMap(s -> s.rows.stream()).anyMatch(row -> row.goals.containsKey(column));
   }
 
   private List<Row> unlisted() {
