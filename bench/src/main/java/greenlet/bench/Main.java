@@ -19,6 +19,8 @@ final class Main {
   private static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
   private static final String NATIVE = "--enable-native-access=ALL-UNNAMED"; // for JRuby, and the profiler
   private static final List<String> TELL_INLINED = List.of("-XX:+UnlockDiagnosticVMOptions", "-XX:+DebugNonSafepoints");
+  /** Touched beforehand: the first touch of a page can cost more than what is measured. */
+  private static final List<String> HEAP = List.of("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch");
   private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
   private static final String PEER = "Raw|HandOff|Peer|Fiber|Pipe";
   private static final String PEERS = "\\.(" + PEER + ")Benchmark\\.";
@@ -118,6 +120,7 @@ final class Main {
   private void time(String column, List<String> options, String excluded, String... always)
       throws IOException, InterruptedException {
     List<String> all = new ArrayList<>(options);
+    all.addAll(HEAP);
     all.add(NATIVE);
     if (mode == Timing.Mode.PROFILE) all.addAll(TELL_INLINED);
     List<String> args = new ArrayList<>(List.of(column, mode.name(), excluded, pattern.pattern()));
