@@ -118,7 +118,7 @@ class CarrierTest {
         CountDownLatch released = new CountDownLatch(1);
         Thread me = Thread.currentThread();
         Future<Void> other = Threads.PLATFORM.start("other", () -> {
-          Threads.until(() -> me.getState() == Thread.State.WAITING);
+          Threads.untilWaiting(me);
           released.countDown();
           return null;
         });
@@ -377,7 +377,7 @@ class CarrierTest {
     }).sharedCursor();
     assertEquals("before", c.next());
     Future<Void> other = Threads.PLATFORM.start("other", () -> {
-      Threads.until(() -> body[0].getState() == Thread.State.WAITING);
+      Threads.untilWaiting(body[0]);
       released.countDown();
       return null;
     });
@@ -566,7 +566,7 @@ class CarrierTest {
     }).sharedCursor();
     assertEquals("before", c.next());
     Future<Void> other = Threads.PLATFORM.start("other", () -> {
-      Threads.until(() -> body[0].getState() == Thread.State.TIMED_WAITING);
+      Threads.untilWaiting(body[0]);
       puller.interrupt();
       return null;
     });

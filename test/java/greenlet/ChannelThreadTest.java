@@ -383,9 +383,13 @@ class ChannelThreadTest {
       Channel<Object> channel = Channel.shared();
       Channel<Object> ready = Channel.shared();
       AtomicReference<Thread> thread = new AtomicReference<>();
+      AtomicReference<Thread> last = new AtomicReference<>();
       Future<Object> other = kind.start("other", () -> {
         thread.set(Thread.currentThread());
-        Tasklet.of(args -> Channel.shared().receive()).insert(); // so that it is not main that blocks last
+        Tasklet.of(args -> { // so that it is not main that blocks last
+          last.set(Thread.currentThread());
+          return Channel.shared().receive();
+        }).insert();
         assertThrows(InterruptedException.class, channel::receive);
         assertEquals(0, channel.balance());
         assertFalse(Thread.interrupted());
@@ -393,7 +397,8 @@ class ChannelThreadTest {
         assertThrows(InterruptedException.class, () -> Tasklet.runAll(true));
         return "usable " + channel.receive();
       });
-      Threads.until(() -> channel.balance() == -1);
+      Threads.until(() -> channel.balance() == -1 && last.get() != null);
+      Threads.untilWaiting(last.get());
       thread.get().interrupt();
       assertEquals("ready", ready.receive());
       thread.get().interrupt();

@@ -34,17 +34,13 @@ class InterruptTest {
     blocking = new CountDownLatch(1);
     Future<Object> interrupter = Threads.PLATFORM.start("interrupter", () -> {
       Threads.await(blocking);
-      if (Carrier.isAvailable()) Threads.until(() -> isWaiting(blocked)); // see doc/caveats.md
+      if (Carrier.isAvailable()) Threads.untilWaiting(blocked);
       owner.interrupt();
       return null;
     });
     task.run();
     Threads.await(interrupter);
     assertFalse(Thread.interrupted(), "the interrupt was consumed where it arrived");
-  }
-
-  private static boolean isWaiting(Thread thread) {
-    return thread.getState() == Thread.State.WAITING || thread.getState() == Thread.State.TIMED_WAITING;
   }
 
   private Body blocks(Object result) {

@@ -192,7 +192,7 @@ class PublisherTest {
           });
         });
         Threads.await(requested);
-        Threads.until(() -> waiting.get().getState() == Thread.State.WAITING);
+        Threads.untilWaiting(waiting.get());
         waiting.get().interrupt();
         Threads.await(pull);
         assertEquals(List.of("subscribed", "request 1", "cancelled"), trace);

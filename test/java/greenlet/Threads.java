@@ -90,6 +90,14 @@ enum Threads {
     repeat(condition, Thread::yield);
   }
 
+  /**
+   * Waits until {@code thread} waits for something else than the processor. A platform thread that carries a virtual one is only
+   * then sure to get an interrupt, see doc/caveats.md.
+   */
+  static void untilWaiting(Thread thread) {
+    until(() -> thread.getState() == Thread.State.WAITING || thread.getState() == Thread.State.TIMED_WAITING);
+  }
+
   /** Collects garbage until {@code condition} holds. */
   static void collect(BooleanSupplier condition) {
     repeat(condition, () -> {
