@@ -20,6 +20,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -69,6 +70,7 @@ class CarrierTest {
     assertFalse(c.hasNext());
   }
 
+  /** On the continuation engine a greenlet has no thread that could be carried. */
   private static void assumeGreenletsHaveThreads() {
     assumeTrue(Engine.get() instanceof VirtualThreadEngine, "greenlets on virtual threads");
   }
@@ -233,24 +235,26 @@ class CarrierTest {
   void greenletForgotten() {
     assumeGreenletsHaveThreads();
     List<WeakReference<?>> references = new ArrayList<>();
-    for (int i = 0; i < 3; i++) forgetGreenlet(references);
+    for (int i = 0; i < 3; i++) forgetGreenlet(references, () -> null);
     Threads.collect(() -> references.stream().allMatch(reference -> reference.get() == null));
     assertEquals(List.of(), trace);
   }
 
-  private void forgetGreenlet(List<WeakReference<?>> references) {
+  /** Returns what the greenlet has from {@code start}, which it calls before it is suspended. */
+  private Object forgetGreenlet(List<WeakReference<?>> references, Supplier<?> start) {
     Greenlet root = Greenlet.current();
     Greenlet g = Greenlet.of(args -> {
       Object onStack = new Object();
       references.add(new WeakReference<>(onStack));
+      Object started = start.get();
       try {
-        return root.switchTo();
+        return root.switchTo(started);
       } finally {
         trace.add(onStack);
       }
     });
     references.add(new WeakReference<>(g));
-    g.switchTo();
+    return g.switchTo();
   }
 
   @RootTest(Threads.PLATFORM)
@@ -259,38 +263,14 @@ class CarrierTest {
     assumeGreenletsHaveThreads();
     List<WeakReference<?>> references = new ArrayList<>();
     CountDownLatch released = new CountDownLatch(1);
-    Thread lives = forgetGreenletOf(references, released);
+    Future<?> lives = (Future<?>) forgetGreenlet(references, () -> Threads.VIRTUAL.start("lives", () -> {
+      released.await();
+      return "lived on";
+    }));
     Threads.collect(() -> references.stream().allMatch(reference -> reference.get() == null));
     released.countDown();
-    Threads.until(() -> !lives.isAlive());
-    assertEquals(List.of("lived on"), trace);
-  }
-
-  private Thread forgetGreenletOf(List<WeakReference<?>> references, CountDownLatch released) {
-    Greenlet root = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      Object onStack = new Object();
-      references.add(new WeakReference<>(onStack));
-      Thread thread = startWaiting(released);
-      try {
-        return root.switchTo(thread);
-      } finally {
-        trace.add(onStack);
-      }
-    });
-    references.add(new WeakReference<>(g));
-    return (Thread) g.switchTo();
-  }
-
-  private Thread startWaiting(CountDownLatch released) {
-    return Thread.ofVirtual().start(() -> {
-      try {
-        released.await();
-        trace.add("lived on");
-      } catch (InterruptedException e) {
-        trace.add(e);
-      }
-    });
+    assertEquals("lived on", Threads.await(lives));
+    assertEquals(List.of(), trace);
   }
 
   @RootTest(Threads.PLATFORM)
@@ -326,21 +306,31 @@ class CarrierTest {
       while (true) root.switchTo(c.next());
     });
     assertEquals(0, puller.switchTo());
-    AtomicBoolean over = new AtomicBoolean();
-    Future<Void> reader = Threads.PLATFORM.start("reader", () -> {
-      while (!over.get()) body[0].getStackTrace();
-      return null;
-    });
     ExecutorService virtual = Executors.newSingleThreadExecutor(Thread.ofVirtual().factory());
     try {
-      for (int i = 1; i < 4_000; i++) {
-        body[0].getStackTrace(); // has the JDK submit the suspended thread once more
-        Object next = i % 8 == 0 ? c.next() : i % 8 == 1 ? Threads.await(virtual.submit(c::next)) : puller.switchTo();
-        assertEquals(i, next);
-      }
+      whileAnotherReads(body[0]::getStackTrace, () -> {
+        for (int i = 1; i < 4_000; i++) {
+          body[0].getStackTrace(); // has the JDK submit the suspended thread once more
+          Object next = i % 8 == 0 ? c.next() : i % 8 == 1 ? Threads.await(virtual.submit(c::next)) : puller.switchTo();
+          assertEquals(i, next);
+        }
+      });
+    } finally {
+      virtual.close();
+    }
+  }
+
+  /** Runs {@code task}, while another thread calls {@code read} time and again. */
+  private static void whileAnotherReads(Runnable read, Executable task) throws Throwable {
+    AtomicBoolean over = new AtomicBoolean();
+    Future<Void> reader = Threads.PLATFORM.start("reader", () -> {
+      while (!over.get()) read.run();
+      return null;
+    });
+    try {
+      task.execute();
     } finally {
       over.set(true);
-      virtual.close();
     }
     Threads.await(reader);
   }
@@ -354,14 +344,9 @@ class CarrierTest {
       for (int i = 0; ; i++) root.switchTo(i);
     });
     g.switchTo();
-    AtomicBoolean over = new AtomicBoolean();
-    Future<Void> reader = Threads.PLATFORM.start("reader", () -> {
-      while (!over.get()) g.stackTrace();
-      return null;
+    whileAnotherReads(g::stackTrace, () -> {
+      for (int i = 1; i < 20_000; i++) assertEquals(i, g.switchTo());
     });
-    for (int i = 1; i < 20_000; i++) assertEquals(i, g.switchTo());
-    over.set(true);
-    Threads.await(reader);
   }
 
   @RootTest

@@ -71,11 +71,11 @@ class EngineDifferencesTest {
   @RootTest
   @DisplayName("L2 a monitor that the root holds: lets its greenlets in; keeps them out, except before JDK 24 those that are carried")
   void monitorOfRoot() {
-    boolean carried = Carrier.isAvailable() && !Thread.currentThread().isVirtual();
+    boolean letsIn = IN_THREAD || (isCarrying() && Runtime.version().feature() < 24);
     Object monitor = new Object();
     Greenlet asks = Greenlet.of(args -> Thread.holdsLock(monitor));
     synchronized (monitor) {
-      assertEquals(IN_THREAD || (carried && Runtime.version().feature() < 24), asks.switchTo());
+      assertEquals(letsIn, asks.switchTo());
       assertTrue(Thread.holdsLock(monitor));
     }
   }
@@ -99,8 +99,12 @@ class EngineDifferencesTest {
     }
   }
 
+  private static boolean isCarrying() {
+    return Carrier.isAvailable() && !Thread.currentThread().isVirtual();
+  }
+
   private static boolean isRefusedAboveNativeFrames() {
-    return IN_THREAD || (Carrier.isAvailable() && !Thread.currentThread().isVirtual());
+    return IN_THREAD || isCarrying();
   }
 
   @RootTest
