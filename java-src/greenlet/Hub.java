@@ -659,7 +659,7 @@ public final class Hub implements Executor {
       if (!hub.clock.isReal()) hub.polled.put(this, () -> endIfComplete(call, isComplete));
       Object bindings = Bindings.current();
       Thread[] thread = new Thread[1];
-      // an executor of its own, so that what waits for ever can be collected: see VirtualThreadEngine
+      // an executor of its own, so that what waits for ever can be collected: see Strand.start
       Executors.newThreadPerTaskExecutor(r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r)).execute(() -> {
         Bindings.restore(bindings);
         endWith(call);

@@ -19,8 +19,10 @@ final class Main {
   private static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
   private static final String NATIVE = "--enable-native-access=ALL-UNNAMED"; // for JRuby, and the profiler
   private static final List<String> TELL_INLINED = List.of("-XX:+UnlockDiagnosticVMOptions", "-XX:+DebugNonSafepoints");
+
   /** Touched beforehand: the first touch of a page can cost more than what is measured. */
   private static final List<String> HEAP = List.of("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch");
+
   private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
   private static final String PEER = "Raw|HandOff|Peer|Fiber|Pipe";
   private static final String PEERS = "\\.(" + PEER + ")Benchmark\\.";
