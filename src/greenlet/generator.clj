@@ -70,68 +70,75 @@
 (definterface Link
   (fill [walk])
   (pull [walk])
+  (outcome [])
   (realise []))
 
-(declare reduce-cells)
+(declare as-cons reduce-cells)
 
-;; A cell is realised once walk is nil. Then more is the next cell; nil at the end; ::failed, with what was thrown as value.
-(deftype Cell [^:volatile-mutable walk ^:unsynchronized-mutable value ^:unsynchronized-mutable more]
+;; What a cell is realised as; the end, where neither. The fields are final, so whoever sees one sees what is in it.
+(deftype Element [value more])
+(deftype Failure [thrown])
+
+;; Its one field is never null, because the JVM zeroes memory for fields that are with AVX-512 where it has that, and then
+;; takes longer for the next switch than for all the rest of an element; doc/performance.md has the figures.
+(deftype Cell [^:unsynchronized-mutable walk-or-outcome]
   Link
   (fill [_ w] ; in the lock
-    (when walk
-      (try
-        (let [^Cursor cursor (.-cursor ^Walk w)]
-          (when (.hasNext cursor)
-            (set! value (.next cursor))
-            (set! more (Cell. w nil nil)))
-          (set! walk nil))
-        (catch Throwable t
-          (when (.isOver ^Cursor (.-cursor ^Walk w)) ; else the call was refused
-            (set! value t)
-            (set! more ::failed)
-            (set! walk nil))
-          (throw t)))))
+    (when (identical? w walk-or-outcome)
+      (let [^Cursor cursor (.-cursor ^Walk w)]
+        (try
+          (set! walk-or-outcome (if (.hasNext cursor)
+                                  (let [x (.next cursor) more (Cell. w)]
+                                    (Element. x more))
+                                  ::end))
+          (catch Throwable t
+            (when (.isOver cursor) ; else the call was refused
+              (set! walk-or-outcome (Failure. t)))
+            (throw t))))))
   (pull [this w]
     (.enter ^Walk w)
     (try
       (.fill this w)
+      walk-or-outcome
       (finally (.leave ^Walk w))))
-  (realise [this] (when (.seq this) (Cons. value more)))
+  (outcome [this] ; by one read: without the lock, another may see less
+    (let [it walk-or-outcome]
+      (if (instance? Walk it) (.pull this it) it)))
+  (realise [this]
+    (let [it (.outcome this)]
+      (cond
+        (instance? Element it) it
+        (instance? Failure it) (throw (failure (.-thrown ^Failure it))))))
 
   ISeq
-  (seq [this]
-    (when-let [w walk] (.pull this w))
-    (cond
-      (nil? more) nil
-      (identical? more ::failed) (throw (failure value))
-      :else this))
-  (first [this] (when (.seq this) value))
-  (more [this] (if (.seq this) more ()))
-  (next [this] (when (.seq this) (.seq ^Cell more)))
+  (seq [this] (when (.realise this) this))
+  (first [this] (when-let [^Element it (.realise this)] (.-value it)))
+  (more [this] (if-let [^Element it (.realise this)] (.-more it) ()))
+  (next [this] (when-let [^Element it (.realise this)] (.seq ^Cell (.-more it))))
   (cons [this x] (Cons. x this))
   (count [this] (reduce-cells this (fn [^long n _] (inc n)) 0))
   (empty [_] ())
   (equiv [this other]
-    (if-let [s (.realise this)]
+    (if-let [s (as-cons this)]
       (.equiv ^Cons s other)
       (and (or (sequential? other) (instance? List other)) (nil? (seq other)))))
   Sequential
   IReduce
-  (reduce [this f] (if (.seq this) (reduce-cells more f value) (f)))
+  (reduce [this f] (if-let [^Element it (.realise this)] (reduce-cells (.-more it) f (.-value it)) (f)))
   (reduce [this f init] (reduce-cells this f init))
   IPending
-  (isRealized [_] (nil? walk))
+  (isRealized [_] (not (instance? Walk walk-or-outcome)))
   IObj
   (meta [_] nil)
-  (withMeta [this m] (with-meta (or (.realise this) ()) m))
+  (withMeta [this m] (with-meta (or (as-cons this) ()) m))
   IHashEq
   (hasheq [this] (hash-ordered-coll this))
 
   Object
   (toString [this] (str "generator-seq@" (Integer/toHexString (System/identityHashCode this)))) ; realises nothing
-  (hashCode [this] (let [^Object all (or (.realise this) ())] (.hashCode all)))
+  (hashCode [this] (let [^Object all (or (as-cons this) ())] (.hashCode all)))
   (equals [this other]
-    (if-let [s (.realise this)]
+    (if-let [s (as-cons this)]
       (.equals ^Object s other)
       (.equals () other)))
 
@@ -160,15 +167,19 @@
   (retainAll [_ _] (throw (UnsupportedOperationException.)))
   (set [_ _ _] (throw (UnsupportedOperationException.))))
 
+(defn- as-cons [^Cell cell]
+  (when-let [^Element it (.realise cell)]
+    (Cons. (.-value it) (.-more it))))
+
 (defn- reduce-cells
   "Cell after cell, each realised when its turn has come; no lock is held while `f` runs, and the cells before are let go."
   [cell f init]
   (loop [^Cell cell cell, acc init]
-    (if (.seq cell)
-      (let [acc (f acc (.first cell))]
+    (if-let [^Element it (.realise cell)]
+      (let [acc (f acc (.-value it))]
         (if (reduced? acc)
           (.deref ^Reduced acc)
-          (recur (.more cell) acc)))
+          (recur (.-more it) acc)))
       acc)))
 
 ;; The recipe
@@ -180,7 +191,7 @@
   [^greenlet.Generator g {:keys [chunk confined]}]
   (if chunk
     (chunked-seq-of g chunk confined)
-    (.seq (Cell. (Walk. (if confined (.cursor g) (.sharedCursor g)) (ReentrantLock.) nil) nil nil))))
+    (.seq (Cell. (Walk. (if confined (.cursor g) (.sharedCursor g)) (ReentrantLock.) nil)))))
 
 (deftype Generator [^greenlet.Generator recipe options]
   Seqable
