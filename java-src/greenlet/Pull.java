@@ -104,11 +104,11 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
   }
 
   private void require(Strand here, String verb) {
+    if (confined && owner != here) requireOwner(here, verb);
     if (puller != null) {
       throw new IllegalStateException("the " + this + " cannot be " + verb + " by " + here.tree().current() + ": " + puller
           + " is pulling from it, and its body is running or has switched away; let it come to its next yield first");
     }
-    if (confined && owner != here) requireOwner(here, verb);
     if (closed) throw new IllegalStateException("the " + this + " cannot be " + verb + ": it has been closed; begin another traversal");
   }
 

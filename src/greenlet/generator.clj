@@ -49,18 +49,26 @@
             (str me " cannot ask for the next element of a generator's seq: " puller " has asked for it, and the"
                  " body is running or has switched away; let it come to its next yield! first")))))
 
-;; What puller says of greenlets of the asking thread is right without the lock: only that thread writes them.
+;; What puller says of greenlets of the asking thread is right without the lock: only that thread writes them. A confined
+;; walk has no lock: its cursor refuses whoever would have to wait.
 (deftype Walk [^Cursor cursor ^ReentrantLock lock ^:unsynchronized-mutable puller]
   Turn
   (enter [_]
-    (let [me (Greenlet/current)]
-      (when (or (.isHeldByCurrentThread lock) (not (.tryLock lock)))
-        (refuse-if-own puller me)
-        (.lock lock))
-      (set! puller me)))
+    (when lock
+      (let [me (Greenlet/current)]
+        (when (or (.isHeldByCurrentThread lock) (not (.tryLock lock)))
+          (refuse-if-own puller me)
+          (.lock lock))
+        (set! puller me))))
   (leave [_]
-    (set! puller nil)
-    (.unlock lock)))
+    (when lock
+      (set! puller nil)
+      (.unlock lock))))
+
+(defn- walk [^greenlet.Generator g confined]
+  (if confined
+    (Walk. (.cursor g) nil nil)
+    (Walk. (.sharedCursor g) (ReentrantLock.) nil)))
 
 (defn- failure [^Throwable thrown]
   (if (instance? GreenletExit thrown) ; would end whoever asks next, quietly
@@ -75,33 +83,40 @@
 
 (declare as-cons reduce-cells)
 
-;; What a cell is realised as; the end, where neither. The fields are final, so whoever sees one sees what is in it.
+;; What a cell is realised as; ::end where neither. Their fields are final, so whoever sees one sees what is in it.
 (deftype Element [value more])
 (deftype Failure [thrown])
 
-;; Its one field is never null, because the JVM zeroes memory for fields that are with AVX-512 where it has that, and then
-;; takes longer for the next switch than for all the rest of an element; doc/performance.md has the figures.
+(defn- over? [^Cursor cursor]
+  (try
+    (.result cursor)
+    true
+    (catch RuntimeException _ false))) ; another thread, or too early
+
+;; Its one field is never null, because two that are null are zeroed with AVX-512 where the processor has it, and the next
+;; switch then takes longer than all the rest of an element: doc/performance.md has the figures.
 (deftype Cell [^:unsynchronized-mutable walk-or-outcome]
   Link
-  (fill [_ w] ; in the lock
-    (when (identical? w walk-or-outcome)
-      (let [^Cursor cursor (.-cursor ^Walk w)]
+  (fill [_ w] ; in the lock, if the walk has one
+    (let [it walk-or-outcome
+          ^Cursor cursor (.-cursor ^Walk w)]
+      (if (identical? w it)
         (try
           (set! walk-or-outcome (if (.hasNext cursor)
                                   (let [x (.next cursor) more (Cell. w)]
                                     (Element. x more))
                                   ::end))
           (catch Throwable t
-            (when (.isOver cursor) ; else the call was refused
+            (when (over? cursor) ; else the call was refused
               (set! walk-or-outcome (Failure. t)))
-            (throw t))))))
+            (throw t)))
+        it)))
   (pull [this w]
     (.enter ^Walk w)
     (try
       (.fill this w)
-      walk-or-outcome
       (finally (.leave ^Walk w))))
-  (outcome [this] ; by one read: without the lock, another may see less
+  (outcome [this] ; read once: without the lock, a second read might be of an older one
     (let [it walk-or-outcome]
       (if (instance? Walk it) (.pull this it) it)))
   (realise [this]
@@ -191,7 +206,7 @@
   [^greenlet.Generator g {:keys [chunk confined]}]
   (if chunk
     (chunked-seq-of g chunk confined)
-    (.seq (Cell. (Walk. (if confined (.cursor g) (.sharedCursor g)) (ReentrantLock.) nil)))))
+    (.seq (Cell. (walk g confined)))))
 
 (deftype Generator [^greenlet.Generator recipe options]
   Seqable

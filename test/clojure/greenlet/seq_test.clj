@@ -495,6 +495,39 @@
        (is (= 1 (switch! g 1)))
        (is (= 2 (.next it)))))))
 
+(deftest a-confined-seq-refuses-whoever-would-have-to-wait
+  (on-each-root
+   (let [main (current)
+         s (gen-seq (generator (yield! 0) (yield! (switch! main :away)) (yield! 2)) {:confined true})
+         more (rest s)
+         puller (glet [] (first more))]
+     (is (= :away (switch! puller)))
+     (doseq [[asks ask refused message] [["the root" #(first more) IllegalStateException #"is pulling from it"]
+                                         ["another greenlet" #(switch! (glet [] (first more))) IllegalStateException #"is pulling"]
+                                         ["another thread" #(in-thread (first more)) WrongThreadException #"which first pulled"]]]
+       (testing asks
+         (let [e (thrown-by (ask))]
+           (is (instance? refused e))
+           (is (re-find message (str (ex-message e)))))))
+     (is (not (realized? more)))
+     (is (= 1 (switch! puller 1)) "nothing changed")
+     (is (= [0 1 2] s))
+     (is (= [0 1 2] (in-thread (doall s))) "what is realised, any thread may read"))))
+
+(deftest another-thread-that-is-refused-leaves-a-confined-seq-as-it-is
+  (let [shared (atom nil)
+        over (atom false)
+        other (watchdog/start-thread #(while (not @over)
+                                        (when-let [s @shared]
+                                          (thrown-by (seq s)))))]
+    (try
+      (is (= (repeat 2000 (range 3))
+             (repeatedly 2000 #(let [s (gen-seq (generator (run! yield! (range 3))) {:confined true})]
+                                 (reset! shared (rest (rest (rest s))))
+                                 (doall s)))))
+      (finally (reset! over true)))
+    ((:join other))))
+
 (deftest a-body-that-pulls-from-its-own-seq
   (on-each-root
    (let [self (promise)
