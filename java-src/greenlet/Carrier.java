@@ -3,6 +3,7 @@ package greenlet;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.lang.invoke.VarHandle;
 import java.lang.ref.WeakReference;
 import java.util.concurrent.Executor;
 import java.util.concurrent.locks.LockSupport;
@@ -89,20 +90,46 @@ final class Carrier {
     }
   }
 
+  /** It has suspended itself, or has yet to begin: who gives it the baton has it run. */
+  private static final int HELD = 0;
+  /** It was blocked and can go on, as soon as its puller or else the JDK comes to it. */
+  private static final int READY = 1;
+  /** It is running or blocked, or has ended. */
+  private static final int BUSY = 2;
+
+  private static final VarHandle STATE;
+  private static final VarHandle PULLER;
+
+  static {
+    try {
+      var lookup = MethodHandles.lookup();
+      STATE = lookup.findVarHandle(Carrier.class, "state", int.class);
+      PULLER = lookup.findVarHandle(Carrier.class, "puller", Strand.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  /** Of the virtual thread. Only who has made it busy runs it. */
+  private volatile int state;
+
+  private volatile @Nullable Strand puller;
+
   /** Runs the virtual thread as far as it goes: always the same object. */
   private @Nullable Runnable step;
 
-  /** Whether the virtual thread can go on, and waits for us to run it. */
-  private volatile boolean ready;
-
-  /** Whether the virtual thread has yet to begin, or has suspended itself: nobody but us is to run it. */
-  private volatile boolean held = true;
-
-  /** Of the platform thread that runs it whenever it is ready; null while there is none. */
-  volatile @Nullable Strand puller;
-
-  /** Whether it is running there right now. */
+  /** Whether the virtual thread is running on its puller's thread right now. */
   private boolean carrying;
+
+  /** Of the platform thread that runs the virtual thread whenever it can go on; null while there is none. */
+  @Nullable Strand puller() {
+    return puller;
+  }
+
+  /** Without a fence: there is one when the baton is given next, unless the virtual thread is held, when nobody asks. */
+  void setPuller(@Nullable Strand strand) {
+    PULLER.setRelease(this, strand);
+  }
 
   /** An unstarted virtual thread that this schedules. */
   Thread newThread(String name, Runnable task) {
@@ -113,24 +140,24 @@ final class Carrier {
     }
   }
 
-  /** False for the step of another thread. */
+  /** False for the step of another thread. One that is held stays so: who has asked for its stack trace submits it once more. */
   private boolean takes(Runnable runnable) {
     if (step == null) step = runnable;
     if (runnable != step) return false;
-    ready = true;
-    Strand waiting = puller; // read after ready is written, as its strand reads ready after it has written puller
-    if (waiting == null) {
-      if (!held) release();
-    } else if (waiting.thread != Thread.currentThread()) {
-      LockSupport.unpark(waiting.thread);
-    }
+    if (state == HELD || !STATE.compareAndSet(this, BUSY, READY)) return true;
+    Strand waiting = puller; // read after state is written, as its strand reads state after it has written puller
+    if (waiting == null) JDK_SCHEDULER.execute(this::stepIfReady);
+    else if (waiting.thread != Thread.currentThread()) LockSupport.unpark(waiting.thread);
     return true;
   }
 
-  /** Runs the virtual thread, which is ready, as far as it goes. */
+  private void stepIfReady() {
+    if (STATE.compareAndSet(this, READY, BUSY)) step.run();
+  }
+
+  /** Runs the virtual thread, if it can go on, as far as it goes: for its puller, which has given it the baton. */
   void step() {
-    ready = false;
-    held = false;
+    if ((int) STATE.getAndSet(this, BUSY) == BUSY) return;
     carrying = true;
     try {
       step.run();
@@ -144,42 +171,44 @@ final class Carrier {
     return carrying;
   }
 
-  /** Whether the virtual thread can go on, and waits to be run here. */
+  /** Whether the virtual thread can go on, if it has the baton. */
   boolean isReady() {
-    return ready;
+    return state != BUSY;
   }
 
-  /** Whether the virtual thread runs as soon as, and not before, it is run here. */
+  /** Whether the virtual thread waits for the baton where it goes on as soon as, and not before, its puller runs it. */
   boolean isHeld() {
-    return held;
+    return state == HELD;
   }
 
-  /** Has the JDK run the virtual thread, which is ready. */
+  /** Has the JDK run the virtual thread, which can go on. */
   void release() {
-    ready = false;
-    held = false;
-    JDK_SCHEDULER.execute(step);
+    STATE.compareAndSet(this, HELD, READY);
+    JDK_SCHEDULER.execute(this::stepIfReady);
   }
 
   /** Suspends the calling virtual thread, which is carried; returns at once where it cannot be. */
   void suspend() {
-    held = true;
-    Thread.yield(); // which leads to takes() on the puller's thread
-    if (held) held = false; // it could not be
+    STATE.setRelease(this, HELD); // for this very thread, which goes on as its puller
+    try {
+      Thread.yield(); // which leads to takes() there
+    } finally {
+      if (state == HELD) state = BUSY; // it could not be
+    }
   }
 
   /** Whether a thread that carries a virtual thread still has its locks, inflated or not, when that is suspended. */
   static boolean keepsLocks(Strand.@Nullable Locks toInflate) {
     return Engine.inTrialThread(() -> {
       Carrier carrier = new Carrier();
-      carrier.puller = Strand.current();
+      carrier.setPuller(Strand.current());
       Object lock = new Object();
       Thread carried = carrier.newThread("greenlet engine trial", carrier::suspend);
       carried.start();
       synchronized (lock) {
         if (toInflate != null) toInflate.inflate();
         carrier.step();
-        boolean kept = Thread.holdsLock(lock) && carrier.ready;
+        boolean kept = Thread.holdsLock(lock) && carrier.isHeld();
         carrier.step();
         return kept && !carried.isAlive();
       }

@@ -94,7 +94,7 @@ final class Strand {
     this.body = null;
     this.tree = tree;
     carrier = Carrier.isAvailable() && !tree.thread.isVirtual() ? new Carrier() : null;
-    if (carrier != null) carrier.puller = tree.root();
+    if (carrier != null) carrier.setPuller(tree.root());
   }
 
   /** The strand of a generator body's own thread. */
@@ -195,7 +195,7 @@ final class Strand {
    * happened, except that {@code to} may have a thread now.
    */
   boolean pass(Strand to) {
-    if (Carrier.isAvailable() && to.carrier != null && to.carrier.puller == this) {
+    if (Carrier.isAvailable() && to.carrier != null && to.carrier.puller() == this) {
       carry(to);
       return true;
     }
@@ -220,26 +220,29 @@ final class Strand {
     if (platform != null && platform.thread.isInterrupted()) { // which is forgotten when this thread leaves that one
       to.interruptComesWithBaton = true;
     }
-    to.wake();
-    if (!goesOn) return null;
+    if (!goesOn) {
+      to.wake();
+      return null;
+    }
+    to.wakeHere();
     if (to != platform) platform.carried = to;
     return platform;
   }
 
   private boolean canGoOnWith(Strand to) {
-    return to == this || to.carrier != null && to.carrier.puller == this && to.carrier.isHeld();
+    return to == this || to.carrier != null && to.carrier.puller() == this && to.carrier.isHeld();
   }
 
   /** The platform thread that runs this virtual one right now. */
   private @Nullable Strand carriedBy() {
-    return Carrier.isAvailable() && carrier != null && carrier.isCarrying() ? carrier.puller : null;
+    return Carrier.isAvailable() && carrier != null && carrier.isCarrying() ? carrier.puller() : null;
   }
 
   /** Lets the platform thread of {@code here}, which is about to pull from this body, carry it; null when the pull is over. */
   void pulledBy(@Nullable Strand here) {
     if (carrier == null) return;
-    if (here == null || !here.thread.isVirtual()) carrier.puller = here;
-    else carrier.puller = carrier.isHeld() ? here.carriedBy() : null;
+    boolean isVirtual = here != null && here.thread.isVirtual();
+    carrier.setPuller(!isVirtual ? here : carrier.isHeld() ? here.carriedBy() : null);
   }
 
   /** Suspends this, which {@code platform} carries, so that it goes on with {@code to}. False if it cannot be. */
@@ -262,7 +265,8 @@ final class Strand {
     if (Carrier.inflatesLocks()) inflateLocks();
     carried = to;
     try {
-      to.wake();
+      if (to.carrier.isHeld()) to.wakeHere();
+      else to.wake();
       while (baton != HERE) {
         Carrier next = carried.carrier;
         if (next.isReady()) next.step();
@@ -280,7 +284,15 @@ final class Strand {
     int before = (int) BATON.getAndSet(this, HERE);
     if (before == NOT_HERE_AND_PARKED) LockSupport.unpark(thread);
     else if (before == UNSTARTED) start();
-    if (Carrier.isAvailable() && carrier != null && carrier.puller == null && carrier.isReady()) carrier.release();
+    if (Carrier.isAvailable() && carrier != null && carrier.puller() == null && carrier.isReady()) carrier.release();
+  }
+
+  /** The same, where it goes on, or starts, in the platform thread that runs the calling one: nobody is parked. */
+  private void wakeHere() {
+    takeInterrupt();
+    int before = baton;
+    BATON.setRelease(this, HERE);
+    if (before == UNSTARTED) start();
   }
 
   private void takeBack() {
@@ -338,7 +350,7 @@ final class Strand {
   }
 
   private void arrive() {
-    baton = NOT_HERE;
+    BATON.setRelease(this, NOT_HERE); // seen by whoever gives it back: that has got it from here
     giveInterrupt();
   }
 

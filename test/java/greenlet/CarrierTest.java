@@ -349,6 +349,23 @@ class CarrierTest {
     });
   }
 
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("And of one that others switch to without the root, which would run it in any case")
+  void stackTraceMeanwhileAmongGreenlets() throws Throwable {
+    assumeGreenletsHaveThreads();
+    Greenlet root = Greenlet.current();
+    Greenlet echo = Greenlet.of(args -> {
+      for (Object i = args[0]; ; ) i = Greenlet.current().parent().switchTo(i);
+    }, root, "echo");
+    Greenlet g = Greenlet.of(args -> {
+      echo.setParent(Greenlet.current());
+      for (int i = 0; i < 100_000; i++) assertEquals(i, echo.switchTo(i));
+      echo.setParent(root);
+      return "end";
+    }, root, "g");
+    whileAnotherReads(echo::stackTrace, () -> assertEquals("end", g.switchTo()));
+  }
+
   @RootTest
   @DisplayName("A body that blocks goes on where its puller waits for it")
   void blocks() throws Throwable {
