@@ -39,6 +39,7 @@ final class Pull<T extends @Nullable Object> extends Traversal<T> {
 
   /** Runs the body as far as its next yield, unless it has yielded already. False at its end. */
   boolean advance() {
+    if (ready && !confined) return true;
     Strand here = Strand.current(owner);
     require(here, "pulled from");
     if (!ready && !over) resume(here);
