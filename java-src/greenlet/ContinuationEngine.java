@@ -295,7 +295,7 @@ final class ContinuationEngine extends Engine {
   Stream<StackTraceElement> stackTrace(Greenlet greenlet) {
     Tree tree = greenlet.tree();
     Strand body = tree.current() == greenlet ? tree.root().pulledFrom : greenlet.pulledFrom;
-    return Strand.stackTraceAbove(body, onItsStack(greenlet, body != null || tree.thread == Thread.currentThread()));
+    return Strand.stackTraceAbove(body, tree, onItsStack(greenlet, body != null || tree.thread == Thread.currentThread()));
   }
 
   private static Stream<StackTraceElement> onItsStack(Greenlet greenlet, boolean waits) {
@@ -303,7 +303,7 @@ final class ContinuationEngine extends Engine {
       StackTraceElement[] suspended = stack.read();
       if (suspended != null) return usersFrames(suspended, true, true);
     }
-    StackTraceElement[] all = greenlet.tree().thread.getStackTrace();
+    StackTraceElement[] all = framesOf(greenlet.tree().thread, greenlet.tree());
     int root = all.length; // where its frames begin
     for (int i = 0; i < all.length; i++) {
       if (all[i].getMethodName().equals("mountInTurn")) root = i;

@@ -124,6 +124,30 @@ abstract class Engine {
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
       Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");
 
+  private static final boolean RUNNING_MAY_BE_WALKED = Runtime.version().feature() == 21;
+  private static final long MOST_NANOS_TO_PARK = 100_000_000;
+
+  /**
+   * What {@code thread}, of {@code tree}, has on its stack, top first. Nothing of a virtual one that is running, where our
+   * continuations may be mounted on it: newer HotSpots crash if they come upon one that is just being suspended. Where the
+   * caller runs on behalf of the same tree, the thread is about to wait.
+   */
+  static StackTraceElement[] framesOf(Thread thread, Tree tree) {
+    boolean mayCrash = thread.isVirtual()
+        && thread != Thread.currentThread()
+        && !RUNNING_MAY_BE_WALKED
+        && get() instanceof ContinuationEngine;
+    if (mayCrash) {
+      long most = Strand.current().tree() == tree ? MOST_NANOS_TO_PARK : 0;
+      long start = System.nanoTime();
+      while (thread.getState() == Thread.State.RUNNABLE) {
+        if (System.nanoTime() - start >= most) return new StackTraceElement[0];
+        Thread.onSpinWait();
+      }
+    }
+    return thread.getStackTrace();
+  }
+
   /**
    * The frames of {@code all}, top first, that are the users': without those of ours; where the stack {@code waits}, or the
    * caller asks for its own, without what lies above the topmost of ours; where its thread {@code isOurs}, without what lies

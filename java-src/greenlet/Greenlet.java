@@ -279,7 +279,8 @@ public final class Greenlet implements AutoCloseable {
   /**
    * Where it is: what its body has called, without the frames of this library. May be called from any thread.
    *
-   * @return the frames, the innermost first; empty if it is unstarted or dead
+   * @return the frames, the innermost first; empty if it is unstarted or dead, and on the continuation engine if it is
+   *     running in a virtual thread other than the caller's, where to look would put the JVM at risk
    */
   public StackTraceElement[] stackTrace() {
     if (!isActive() || stack == null) return new StackTraceElement[0];

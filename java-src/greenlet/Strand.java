@@ -415,20 +415,23 @@ final class Strand {
   }
 
   /**
-   * What the code of the library's users has called here, top first; the stack of a body that is being pulled from lies
-   * above.
+   * What the code of the library's users has called here, as part of {@code asked}, top first; the stack of a body that is
+   * being pulled from lies above.
    */
-  Stream<StackTraceElement> stackTrace() {
+  Stream<StackTraceElement> stackTrace(Tree asked) {
+    Thread walked = thread; // another thread asks: read once what may change meanwhile
+    Strand above = pulledFrom;
+    if (walked == null) return Stream.empty();
     boolean waits =
-        thread == Thread.currentThread()
-            || pulledFrom != null
+        walked == Thread.currentThread()
+            || above != null
             || (body != null ? body.isServed() : tree.currentStrand() != this);
     boolean isRoot = tree != null && tree.root() == this;
-    return stackTraceAbove(pulledFrom, Engine.usersFrames(thread.getStackTrace(), waits, !isRoot));
+    return stackTraceAbove(above, asked, Engine.usersFrames(Engine.framesOf(walked, asked), waits, !isRoot));
   }
 
-  static Stream<StackTraceElement> stackTraceAbove(@Nullable Strand body, Stream<StackTraceElement> puller) {
-    return body == null ? puller : Stream.concat(body.stackTrace(), puller);
+  static Stream<StackTraceElement> stackTraceAbove(@Nullable Strand body, Tree asked, Stream<StackTraceElement> puller) {
+    return body == null ? puller : Stream.concat(body.stackTrace(asked), puller);
   }
 
   @Override

@@ -52,7 +52,7 @@ final class VirtualThreadEngine extends Engine {
 
   @Override
   Stream<StackTraceElement> stackTrace(Greenlet greenlet) {
-    return ((Strand) greenlet.stack).stackTrace();
+    return greenlet.stack instanceof Strand strand ? strand.stackTrace(greenlet.tree()) : Stream.empty();
   }
 
   @Override

@@ -352,7 +352,8 @@
 
 (defn stack
   "Where `g` is: a vector of StackTraceElements, the innermost first, without this library's own. Empty if `g` is
-  unstarted or dead. May be asked from any thread.
+  unstarted or dead; on the continuation engine also if it is running in a virtual thread other than the caller's, where
+  to look would put the JVM at risk. May be asked from any thread.
 
       (stack (glet []))   ;=> []"
   [g]

@@ -308,7 +308,7 @@ class CarrierTest {
     assertEquals(0, puller.switchTo());
     ExecutorService virtual = Executors.newSingleThreadExecutor(Thread.ofVirtual().factory());
     try {
-      whileAnotherReads(body[0]::getStackTrace, () -> {
+      Threads.whileAnother(body[0]::getStackTrace, () -> {
         for (int i = 1; i < 4_000; i++) {
           body[0].getStackTrace(); // has the JDK submit the suspended thread once more
           Object next = i % 8 == 0 ? c.next() : i % 8 == 1 ? Threads.await(virtual.submit(c::next)) : puller.switchTo();
@@ -320,21 +320,6 @@ class CarrierTest {
     }
   }
 
-  /** Runs {@code task}, while another thread calls {@code read} time and again. */
-  private static void whileAnotherReads(Runnable read, Executable task) throws Throwable {
-    AtomicBoolean over = new AtomicBoolean();
-    Future<Void> reader = Threads.PLATFORM.start("reader", () -> {
-      while (!over.get()) read.run();
-      return null;
-    });
-    try {
-      task.execute();
-    } finally {
-      over.set(true);
-    }
-    Threads.await(reader);
-  }
-
   @RootTest(Threads.PLATFORM)
   @DisplayName("The stack of a suspended greenlet may be asked for at any time, by any thread")
   void stackTraceMeanwhile() throws Throwable {
@@ -344,7 +329,7 @@ class CarrierTest {
       for (int i = 0; ; i++) root.switchTo(i);
     });
     g.switchTo();
-    whileAnotherReads(g::stackTrace, () -> {
+    Threads.whileAnother(g::stackTrace, () -> {
       for (int i = 1; i < 20_000; i++) assertEquals(i, g.switchTo());
     });
   }
@@ -363,7 +348,7 @@ class CarrierTest {
       echo.setParent(root);
       return "end";
     }, root, "g");
-    whileAnotherReads(echo::stackTrace, () -> assertEquals("end", g.switchTo()));
+    Threads.whileAnother(echo::stackTrace, () -> assertEquals("end", g.switchTo()));
   }
 
   @RootTest

@@ -14,6 +14,8 @@ import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import org.junit.jupiter.api.DisplayName;
 
@@ -179,6 +181,31 @@ class EngineDifferencesTest {
       trace.add(Greenlet.of(args -> "another").switchTo());
     });
     assertEquals(refused ? List.of("another") : List.of("body", "another"), trace);
+  }
+
+  @RootTest(Threads.VIRTUAL)
+  @DisplayName("T3 another thread asks what runs in a virtual thread for its stack: it gets nothing, from JDK 22 on; the frames")
+  void stackOfWhatRunsInVirtualThread() throws Throwable {
+    AtomicBoolean over = new AtomicBoolean();
+    CountDownLatch running = new CountDownLatch(1);
+    Greenlet g = Greenlet.of(args -> {
+      running.countDown();
+      while (!over.get()) Thread.onSpinWait();
+      return Greenlet.current().stackTrace().length;
+    });
+    Future<StackTraceElement[]> asked = Threads.PLATFORM.start("asks", () -> {
+      try {
+        Threads.await(running);
+        return g.stackTrace();
+      } finally {
+        over.set(true);
+      }
+    });
+    int own = (int) g.switchTo();
+    assertTrue(own > 0);
+    int others = Threads.await(asked).length;
+    if (IN_THREAD && Runtime.version().feature() > 21) assertEquals(0, others);
+    else assertTrue(others > 0);
   }
 
   @RootTest

@@ -55,6 +55,22 @@ class StackTraceTest {
   }
 
   @RootTest
+  @DisplayName("T3 the stack of a greenlet may be asked for while it begins, pulls and ends")
+  void meanwhile() throws Throwable {
+    Generator<Integer> inner = Generator.of(out -> out.yield(1));
+    Generator<Integer> outer = Generator.of(out -> out.yield(inner.cursor().next()));
+    AtomicReference<Greenlet> latest = new AtomicReference<>(Greenlet.current());
+    Threads.whileAnother(() -> latest.get().stackTrace(), () -> {
+      for (int i = 0; i < 5_000; i++) {
+        Cursor<Integer> c = i % 2 == 0 ? outer.cursor() : outer.sharedCursor();
+        Greenlet g = Greenlet.of(args -> c.next());
+        latest.set(g);
+        assertEquals(1, g.switchTo());
+      }
+    });
+  }
+
+  @RootTest
   @DisplayName("S2 the stack of the running greenlet is where it is now")
   void running() {
     Greenlet g = Greenlet.of(args -> ownStack());

@@ -13,6 +13,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
@@ -62,6 +63,21 @@ enum Threads {
         throw Greenlet.<RuntimeException>unchecked(t);
       }
     };
+  }
+
+  /** Runs {@code task}, while another thread runs {@code read} time and again. */
+  static void whileAnother(Runnable read, Executable task) throws Throwable {
+    var over = new AtomicBoolean();
+    Future<Void> reader = PLATFORM.start("reader", () -> {
+      while (!over.get()) read.run();
+      return null;
+    });
+    try {
+      task.execute();
+    } finally {
+      over.set(true);
+    }
+    await(reader);
   }
 
   static <T> T await(Future<T> future) throws Throwable {
