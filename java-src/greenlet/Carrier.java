@@ -21,12 +21,14 @@ final class Carrier {
   static final String FLAG = "--add-opens java.base/java.lang=" + Engine.OUR_MODULE;
 
   private static final @Nullable MethodHandle NEW_THREAD;
+  private static final @Nullable MethodHandle CURRENT_CARRIER_THREAD;
   private static final @Nullable Executor JDK_SCHEDULER;
 
   private static final @Nullable String UNSUPPORTED;
 
   static {
     MethodHandle newThread = null;
+    MethodHandle currentCarrierThread = null;
     Executor jdkScheduler = null;
     String unavailable = null;
     try {
@@ -34,6 +36,8 @@ final class Carrier {
       Class<?> builders = Class.forName("java.lang.ThreadBuilders");
       newThread = MethodHandles.privateLookupIn(builders, lookup).findStatic(builders, "newVirtualThread",
           MethodType.methodType(Thread.class, Executor.class, String.class, int.class, Runnable.class));
+      currentCarrierThread = MethodHandles.privateLookupIn(Thread.class, lookup)
+          .findStatic(Thread.class, "currentCarrierThread", MethodType.methodType(Thread.class));
       Class<?> virtualThread = Class.forName("java.lang.VirtualThread");
       for (var field : virtualThread.getDeclaredFields()) {
         if (!field.getName().equals("DEFAULT_SCHEDULER")) continue;
@@ -46,6 +50,7 @@ final class Carrier {
       unavailable = "on this JVM, " + Runtime.version() + ", virtual threads cannot be given a scheduler: " + t;
     }
     NEW_THREAD = newThread;
+    CURRENT_CARRIER_THREAD = currentCarrierThread;
     JDK_SCHEDULER = jdkScheduler;
     UNSUPPORTED = unavailable;
   }
@@ -90,11 +95,11 @@ final class Carrier {
     }
   }
 
-  /** It has suspended itself, or has yet to begin: who gives it the baton has it run. */
+  /** It has suspended itself, or has yet to begin: who gives it the baton runs it, or has it run. */
   private static final int HELD = 0;
   /** It was blocked and can go on, as soon as its puller or else the JDK comes to it. */
   private static final int READY = 1;
-  /** It is running or blocked, or has ended. */
+  /** It is running, blocked, or over; or the JDK, which runs it, goes on with it of itself. */
   private static final int BUSY = 2;
 
   private static final VarHandle STATE;
@@ -110,7 +115,7 @@ final class Carrier {
     }
   }
 
-  /** Of the virtual thread. Only who has made it busy runs it. */
+  /** Of the virtual thread. To run it, we make it busy first. */
   private volatile int state;
 
   private volatile @Nullable Strand puller;
@@ -118,15 +123,12 @@ final class Carrier {
   /** Runs the virtual thread as far as it goes: always the same object. */
   private @Nullable Runnable step;
 
-  /** Whether the virtual thread is running on its puller's thread right now. */
-  private boolean carrying;
-
   /** Of the platform thread that runs the virtual thread whenever it can go on; null while there is none. */
   @Nullable Strand puller() {
     return puller;
   }
 
-  /** Without a fence: there is one when the baton is given next, unless the virtual thread is held, when nobody asks. */
+  /** Without a fence: who gives the baton next has one before it reads the state, unless that is held, which it stays. */
   void setPuller(@Nullable Strand strand) {
     PULLER.setRelease(this, strand);
   }
@@ -140,35 +142,40 @@ final class Carrier {
     }
   }
 
-  /** False for the step of another thread. One that is held stays so: who has asked for its stack trace submits it once more. */
+  /**
+   * False for the step of another thread. One that is held stays so: it has just suspended itself or been started, or somebody
+   * has asked for its stack trace, after which the JDK submits it once more.
+   */
   private boolean takes(Runnable runnable) {
     if (step == null) step = runnable;
     if (runnable != step) return false;
-    if (state == HELD || !STATE.compareAndSet(this, BUSY, READY)) return true;
+    if (state == HELD) return true;
+    STATE.compareAndSet(this, BUSY, READY);
+    if (state != READY) return true;
     Strand waiting = puller; // read after state is written, as its strand reads state after it has written puller
     if (waiting == null) JDK_SCHEDULER.execute(this::stepIfReady);
     else if (waiting.thread != Thread.currentThread()) LockSupport.unpark(waiting.thread);
     return true;
   }
 
+  /** In a thread of the JDK's, which may come late: to one that has a puller again, or has been run. */
   private void stepIfReady() {
-    if (STATE.compareAndSet(this, READY, BUSY)) step.run();
+    if (puller == null && STATE.compareAndSet(this, READY, BUSY)) step.run();
   }
 
   /** Runs the virtual thread, if it can go on, as far as it goes: for its puller, which has given it the baton. */
   void step() {
-    if ((int) STATE.getAndSet(this, BUSY) == BUSY) return;
-    carrying = true;
-    try {
-      step.run();
-    } finally {
-      carrying = false;
-    }
+    if ((int) STATE.getAndSet(this, BUSY) != BUSY) step.run();
   }
 
-  /** Whether the calling virtual thread, which this schedules, runs on the thread of its puller. */
-  boolean isCarrying() {
-    return carrying;
+  /** The platform thread, our puller, that runs the calling virtual thread, which this schedules; else null. */
+  @Nullable Strand carriedBy() {
+    Strand mayCarry = puller;
+    try {
+      return mayCarry != null && (Thread) CURRENT_CARRIER_THREAD.invokeExact() == mayCarry.thread ? mayCarry : null;
+    } catch (Throwable t) {
+      throw Greenlet.<RuntimeException>unchecked(t);
+    }
   }
 
   /** Whether the virtual thread can go on, if it has the baton. */

@@ -235,7 +235,7 @@ final class Strand {
 
   /** The platform thread that runs this virtual one right now. */
   private @Nullable Strand carriedBy() {
-    return Carrier.isAvailable() && carrier != null && carrier.isCarrying() ? carrier.puller() : null;
+    return Carrier.isAvailable() && carrier != null ? carrier.carriedBy() : null;
   }
 
   /** Lets the platform thread of {@code here}, which is about to pull from this body, carry it; null when the pull is over. */
@@ -250,7 +250,7 @@ final class Strand {
     boolean stays = true;
     try {
       carrier.suspend();
-      stays = baton != HERE && carrier.isCarrying();
+      stays = baton != HERE && carriedBy() != null;
     } finally {
       if (stays) {
         platform.carried = this;
@@ -269,8 +269,12 @@ final class Strand {
       else to.wake();
       while (baton != HERE) {
         Carrier next = carried.carrier;
-        if (next.isReady()) next.step();
-        else parkUnless(next::isReady);
+        if (next.isReady()) {
+          next.step();
+          continue;
+        }
+        if (carried.baton == HERE) LockSupport.unpark(carried.thread); // run elsewhere for once: who came late there has parked it
+        parkUnless(next::isReady);
       }
     } finally {
       carried = null;
@@ -280,11 +284,12 @@ final class Strand {
 
   /** Gives the baton to this; starts its thread, or wakes it, where it does not run. */
   private void wake() {
+    boolean waitsForUs = Carrier.isAvailable() && carrier != null && carrier.puller() == null && carrier.isReady();
     takeInterrupt();
     int before = (int) BATON.getAndSet(this, HERE);
     if (before == NOT_HERE_AND_PARKED) LockSupport.unpark(thread);
     else if (before == UNSTARTED) start();
-    if (Carrier.isAvailable() && carrier != null && carrier.puller() == null && carrier.isReady()) carrier.release();
+    if (waitsForUs) carrier.release();
   }
 
   /** The same, where it goes on, or starts, in the platform thread that runs the calling one: nobody is parked. */
