@@ -4,6 +4,7 @@
   (:import (clojure.lang ChunkBuffer Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential)
            (greenlet Cursor Generator$Returning Greenlet GreenletExit)
            (java.io Writer)
+           (java.lang.invoke VarHandle)
            (java.util ArrayList Comparator List PriorityQueue)
            (java.util.concurrent.locks ReentrantLock)
            (java.util.function Predicate)))
@@ -142,7 +143,9 @@
   (reduce [this f] (if-let [^Element it (.realise this)] (reduce-cells (.-more it) f (.-value it)) (f)))
   (reduce [this f init] (reduce-cells this f init))
   IPending
-  (isRealized [_] (not (instance? Walk walk-or-outcome)))
+  (isRealized [_]
+    (VarHandle/acquireFence) ; lest a loop that waits for it read the field but once
+    (not (instance? Walk walk-or-outcome)))
   IObj
   (meta [_] nil)
   (withMeta [this m] (with-meta (or (as-cons this) ()) m))
