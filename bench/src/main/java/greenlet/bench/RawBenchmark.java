@@ -67,6 +67,22 @@ public class RawBenchmark {
     return value;
   }
 
+  /** What the JVM zeroes with AVX-512, where it has that. */
+  public static final class Pair {
+    Object first;
+    Object second;
+  }
+
+  private Pair pair;
+
+  /** A round trip after which something is allocated whose fields stay as they are. */
+  @Benchmark
+  public int roundTripAndPair() throws Throwable {
+    RUN.invokeExact(endless);
+    pair = new Pair();
+    return value;
+  }
+
   @Benchmark
   public void tree(Tree.Many elements) throws Throwable {
     Object walk = (Object) NEW.invokeExact(SCOPE, (Runnable) () -> {

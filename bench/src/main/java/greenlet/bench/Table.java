@@ -121,6 +121,7 @@ final class Table {
           row("create, run, end", "TaskletBenchmark.createRunEnd")),
       section("There and back",
           row("raw Continuation: run and yield", ROUND_TRIP),
+          row("the same, and an object with two fields that are null", ROUND_TRIP + "AndPair"),
           row("root, greenlet, root", "GreenletBenchmark.rootAndBack")
               .on(CONTINUATION, raw(2.4)).on(VIRTUAL_THREAD, handOffs(PLATFORM_AND_VIRTUAL, 2)),
           row("the same in a virtual thread", "GreenletBenchmark.rootOfVirtualThreadAndBack")
