@@ -1,6 +1,12 @@
-/** Greenlets for the JVM. The whole API is in the package {@link greenlet}. */
+/**
+ * Greenlets for the JVM, in the package {@link greenlet}, and libraries on top of them. Each of these packages uses the public
+ * API of {@link greenlet} and nothing of the others.
+ */
 module greenlet {
   requires static org.jspecify;
 
   exports greenlet;
+  exports greenlet.bridge;
+  exports greenlet.hub;
+  exports greenlet.tasklet;
 }

@@ -38,7 +38,7 @@ final class Bindings {
     try {
       return (Object) GET.invokeExact();
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 
@@ -57,7 +57,7 @@ final class Bindings {
     try {
       SET.invokeExact(frame);
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 }

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Every stack is a {@code jdk.internal.vm.Continuation} that is mounted on the thread which switches to it: no other
- * thread is involved. This is the one class that touches {@code jdk.internal.vm}, with the user's consent: {@link #FLAG}.
+ * thread is involved. This is the one class that touches {@code jdk.internal.vm}, with the user's consent: {@link Flags#CONTINUATIONS}.
  *
  * <p>A switch from the root mounts the other greenlet on top of the root's stack; a switch between two others suspends the
  * one, which leads back to the loop that mounted it, and that mounts the other. So no greenlet lies on top of another,
@@ -25,14 +25,12 @@ final class ContinuationEngine extends Engine {
    * may pull has a virtual thread to run on instead.
    *
    * Since JDK 24 a suspension takes along all thin locks of the thread, also those that were entered below the
-   * continuation. So whoever mounts on top of user code has to see to it that there are none: see Strand.inflateLocks. The
+   * continuation. So whoever mounts on top of user code has to see to it that there are none: see ThinLocks. The
    * engine tries it out before it is used.
    *
    * The scoped values in force are kept with the thread, so after a suspension the wrong ones would be seen. Hence both
    * mounts and suspensions are run by ScopedValues.keep.
    */
-  static final String FLAG = "--add-exports java.base/jdk.internal.vm=" + OUR_MODULE;
-
   private static final @Nullable MethodHandle NEW_SCOPE;
   private static final @Nullable MethodHandle NEW;
   private static final @Nullable MethodHandle RUN;
@@ -80,11 +78,10 @@ final class ContinuationEngine extends Engine {
 
   /** The engine, if this JVM lets us have it and it proves itself. */
   static ContinuationEngine proven() throws Unavailable {
-    if (UNAVAILABLE instanceof IllegalAccessException) throw new Unavailable("the JVM was started without " + FLAG);
+    if (UNAVAILABLE instanceof IllegalAccessException) throw new Unavailable("the JVM was started without " + Flags.CONTINUATIONS);
     if (UNAVAILABLE != null) throw new Unavailable("this JVM, " + Runtime.version() + ", has other continuations: " + UNAVAILABLE);
-    if (keepsLocks(() -> {})) return new ContinuationEngine(false);
-    Strand.Locks locks = new Strand.Locks();
-    if (keepsLocks(locks::inflate)) return new ContinuationEngine(true);
+    if (keepsLock(() -> {})) return new ContinuationEngine(false);
+    if (keepsLock(new ThinLocks()::inflate)) return new ContinuationEngine(true);
     throw new Unavailable("on this JVM, " + Runtime.version() + ", a continuation takes along the locks of the thread that mounts it");
   }
 
@@ -98,17 +95,13 @@ final class ContinuationEngine extends Engine {
   }
 
   /** Whether a thread that mounts a continuation, after {@code before}, still has its locks when that is suspended. */
-  static boolean keepsLocks(Runnable before) {
-    return inTrialThread(() -> {
-      Object lock = new Object();
+  static boolean keepsLock(Runnable before) {
+    return Trial.inThread(() -> {
       Object continuation = newContinuation(GREENLETS, SUSPEND_GREENLET);
-      synchronized (lock) {
-        before.run();
+      return Trial.keepsLock(before, () -> {
         mount(continuation);
-        boolean kept = Thread.holdsLock(lock);
-        mount(continuation); // to its end, which gives the lock back if it was taken
-        return kept;
-      }
+        return true;
+      });
     });
   }
 
@@ -117,54 +110,70 @@ final class ContinuationEngine extends Engine {
     return describe(CONTINUATION, null);
   }
 
+  // Greenlets
+
   @Override
-  void transfer(Greenlet from, Greenlet to) {
-    Tree tree = from.tree();
-    Strand here = tree.root();
-    Traversal<?> traversal = here.traversal;
+  Stack rootStack(Context root) {
+    return new SwitchedStack();
+  }
+
+  @Override
+  Stack newStack(StackGroup group, StackBody body) {
+    return new GreenletStack(group, body);
+  }
+
+  @Override
+  void transfer(StackGroup group, Stack from, Stack to, Object who) {
+    Context here = group.root;
+    RunningBody innermost = here.innermost;
     Object bindings = Bindings.current();
-    Strand pulledFrom = here.pulledFrom;
+    Context pulledFrom = here.pulledFrom;
+    SwitchedStack left = (SwitchedStack) from;
     if (pulledFrom != null) {
-      from.pulledFrom = pulledFrom;
+      left.pulledFrom = pulledFrom;
       here.pulledFrom = null;
     }
-    tree.bindings = bindings;
+    group.bindings = bindings;
     try {
-      if (from.isRoot()) mountInTurn(here, from);
-      else ScopedValues.keep(SUSPEND_GREENLET);
+      if (left instanceof GreenletStack) ScopedValues.keep(SUSPEND_GREENLET);
+      else mountInTurn(group, left);
     } catch (IllegalStateException e) {
-      throw refusal(from.toString(), e);
+      throw refusal(who, e);
     } finally {
-      if (here.traversal != traversal) here.traversal = traversal;
+      if (here.innermost != innermost) here.innermost = innermost;
       if (pulledFrom != null) {
         here.pulledFrom = pulledFrom;
-        from.pulledFrom = null;
+        left.pulledFrom = null;
       }
-      Bindings.exchange(tree.bindings, bindings);
-      tree.bindings = null;
+      Bindings.exchange(group.bindings, bindings);
+      group.bindings = null;
     }
   }
 
-  /** Mounts whichever greenlet is current, one after the other, until it is the root's turn again. */
-  private void mountInTurn(Strand here, Greenlet root) {
-    Tree tree = root.tree();
-    if (inflatesLocks) here.inflateLocks();
+  /** Mounts whichever stack is current, one after the other, until it is the root's turn again. */
+  private void mountInTurn(StackGroup group, Stack root) {
+    if (inflatesLocks) group.root.inflateLocks();
     ScopedValues.keep(() -> {
       boolean isFirst = true;
-      for (Greenlet next = tree.current(); next != root; next = tree.current()) {
+      for (Stack next = group.currentStack(); next != root; next = group.currentStack()) {
         try {
-          if (next.stack == null) next.stack = new GreenletStack(next);
-          ((GreenletStack) next.stack).mount();
+          ((GreenletStack) next).mount();
         } catch (Throwable t) { // no room for it
           if (isFirst) throw t;
-          tree.refuse(next, t);
+          group.refuse(t);
         }
         isFirst = false;
       }
     });
   }
 
-  private static final class GreenletStack implements Runnable {
+  /** A stack that takes turns on its thread with others; the thread's own, if it is nothing more. */
+  private static class SwitchedStack implements Stack {
+    /** While it is suspended: the thread of the body that it pulls from. */
+    @Nullable Context pulledFrom;
+  }
+
+  private static final class GreenletStack extends SwitchedStack implements Runnable {
     /*
      * Another thread may ask for the stack trace at any time. To walk a continuation while it runs would crash the JVM, so
      * each keeps the other out.
@@ -183,22 +192,24 @@ final class ContinuationEngine extends Engine {
       }
     }
 
-    private final Greenlet greenlet;
+    private final StackGroup group;
+    private final StackBody body;
     private final Object continuation;
     private volatile int use;
+    private volatile boolean over;
 
-    GreenletStack(Greenlet greenlet) {
-      this.greenlet = greenlet;
+    GreenletStack(StackGroup group, StackBody body) {
+      this.group = group;
+      this.body = body;
       continuation = newContinuation(GREENLETS, this);
     }
 
     @Override
     public void run() {
-      Tree tree = greenlet.tree();
-      tree.root().traversal = null;
-      Bindings.exchange(tree.bindings, greenlet.bindings);
-      greenlet.run();
-      tree.bindings = Bindings.current();
+      group.root.innermost = null;
+      body.run();
+      over = true;
+      group.bindings = Bindings.current();
     }
 
     void mount() {
@@ -218,48 +229,52 @@ final class ContinuationEngine extends Engine {
         Thread.onSpinWait();
       }
       try {
-        return greenlet.isFinished() ? null : stackTrace(continuation);
+        return over ? null : stackTrace(continuation);
       } finally {
         USE.setRelease(this, SUSPENDED);
       }
     }
   }
 
+  // The bodies of generators
+
   @Override
-  Engine.BodyStack bodyStack(Pull<?> pull) {
-    return pull.confined ? new BodyStack(pull) : new VirtualThreadEngine.BodyStack(pull);
+  <B extends RunningBody & StackBody> BodyStack bodyStack(B body, boolean confined) {
+    return confined ? new MountedBody(body, body) : new BodyThread(body, false);
   }
 
-  private final class BodyStack implements Engine.BodyStack, Runnable {
-    private final Pull<?> pull;
+  private final class MountedBody implements BodyStack, Runnable {
+    private final RunningBody outermost;
+    private final StackBody body;
     private final Object continuation;
     private final Runnable suspend;
-    private @Nullable Traversal<?> innermost;
+    private @Nullable RunningBody innermost;
 
-    // Those in force where the one that has the control now came from.
+    /** In force where control came from that is here now. */
     private @Nullable Object bindings;
 
-    BodyStack(Pull<?> pull) {
-      this.pull = pull;
-      Object scope = newScope("generator"); // of its own: a yield may lead over the bodies of others
+    MountedBody(RunningBody outermost, StackBody body) {
+      this.outermost = outermost;
+      this.body = body;
+      Object scope = newScope("generator"); // one scope for each body, so that a yield can suspend nested bodies too
       continuation = newContinuation(scope, this::begin);
       suspend = () -> suspendTo(scope);
     }
 
     @Override
-    public void resume(Strand here) {
-      Traversal<?> pullers = here.traversal;
+    public void resume(Context here) {
+      RunningBody pullers = here.innermost;
       Object pullersBindings = Bindings.current();
       bindings = pullersBindings;
       if (innermost != null) {
-        if (pull.outer != pullers) pull.outer = pullers;
-        here.traversal = innermost;
+        if (outermost.outer != pullers) outermost.outer = pullers;
+        here.innermost = innermost;
       }
       if (inflatesLocks) here.inflateLocks();
       try {
         ScopedValues.keep(this);
       } finally {
-        here.traversal = pullers;
+        here.innermost = pullers;
         Bindings.exchange(bindings, pullersBindings);
         bindings = null;
       }
@@ -271,54 +286,62 @@ final class ContinuationEngine extends Engine {
     }
 
     private void begin() {
-      pull.runBody();
+      body.run();
       bindings = Bindings.current();
     }
 
     @Override
-    public void suspend(Strand here) {
+    public void suspend(Context here) {
       Object mine = Bindings.current();
       Object pullers = bindings;
       if (mine != pullers) bindings = mine;
-      if (innermost != here.traversal) innermost = here.traversal;
+      if (innermost != here.innermost) innermost = here.innermost;
       try {
         ScopedValues.keep(suspend);
       } catch (IllegalStateException e) {
         bindings = pullers;
-        throw refusal(pull + " in " + Greenlet.current(), e);
+        throw refusal(body + " in " + here.group(), e);
       }
       Bindings.exchange(bindings, mine);
     }
   }
 
+  // Stack traces
+
+  private static final boolean RUNNING_MAY_BE_WALKED = Runtime.version().feature() == 21;
+
   @Override
-  Stream<StackTraceElement> stackTrace(Greenlet greenlet) {
-    Tree tree = greenlet.tree();
-    Strand body = tree.current() == greenlet ? tree.root().pulledFrom : greenlet.pulledFrom;
-    return Strand.stackTraceAbove(body, tree, onItsStack(greenlet, body != null || tree.thread == Thread.currentThread()));
+  Stream<StackTraceElement> stackTrace(StackGroup group, Stack stack) {
+    Context body = group.currentStack() == stack ? group.root.pulledFrom : ((SwitchedStack) stack).pulledFrom;
+    boolean waits = body != null || group.thread == Thread.currentThread();
+    return Context.stackTraceAbove(body, group, !RUNNING_MAY_BE_WALKED, onItsStack(group, stack, waits));
   }
 
-  private static Stream<StackTraceElement> onItsStack(Greenlet greenlet, boolean waits) {
-    if (greenlet.stack instanceof GreenletStack stack) {
-      StackTraceElement[] suspended = stack.read();
-      if (suspended != null) return usersFrames(suspended, true, true);
+  private static Stream<StackTraceElement> onItsStack(StackGroup group, Stack stack, boolean waits) {
+    boolean isRoot = true;
+    if (stack instanceof GreenletStack greenlet) {
+      StackTraceElement[] suspended = greenlet.read();
+      if (suspended != null) return StackTraces.ofUsers(suspended, true, true);
+      isRoot = false;
     }
-    StackTraceElement[] all = framesOf(greenlet.tree().thread, greenlet.tree());
+    StackTraceElement[] all = StackTraces.of(group.thread, !RUNNING_MAY_BE_WALKED, Context.isOf(group));
     int root = all.length; // where its frames begin
     for (int i = 0; i < all.length; i++) {
       if (all[i].getMethodName().equals("mountInTurn")) root = i;
     }
-    if (!greenlet.isRoot()) return usersFrames(Arrays.copyOf(all, root), waits, true);
+    if (!isRoot) return StackTraces.ofUsers(Arrays.copyOf(all, root), waits, true);
     return root < all.length
-        ? usersFrames(Arrays.copyOfRange(all, root, all.length), true, false)
-        : usersFrames(all, waits, false);
+        ? StackTraces.ofUsers(Arrays.copyOfRange(all, root, all.length), true, false)
+        : StackTraces.ofUsers(all, waits, false);
   }
+
+  // jdk.internal.vm
 
   private static Object newScope(String name) {
     try {
       return (Object) NEW_SCOPE.invokeExact(name);
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 
@@ -326,7 +349,7 @@ final class ContinuationEngine extends Engine {
     try {
       return (Object) NEW.invokeExact(scope, task);
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 
@@ -334,7 +357,7 @@ final class ContinuationEngine extends Engine {
     try {
       RUN.invokeExact(continuation);
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 
@@ -342,7 +365,7 @@ final class ContinuationEngine extends Engine {
     try {
       boolean done = (boolean) YIELD.invokeExact(scope);
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 
@@ -350,7 +373,7 @@ final class ContinuationEngine extends Engine {
     try {
       return (StackTraceElement[]) STACK_TRACE.invokeExact(continuation);
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 }

@@ -35,16 +35,16 @@ import org.jspecify.annotations.Nullable;
  * @param <T> the type of the elements
  */
 public final class Cursor<T extends @Nullable Object> implements Iterator<T>, AutoCloseable {
-  private final Pull<T> pull;
+  private final PulledTraversal<T> traversal;
 
   Cursor(Generator<T> generator, boolean confined) {
-    pull = new Pull<>(generator, confined);
+    traversal = new PulledTraversal<>(generator, confined);
   }
 
   /** Whether there is a next element; runs the body as far as that. */
   @Override
   public boolean hasNext() {
-    return pull.advance();
+    return traversal.advance();
   }
 
   /**
@@ -56,7 +56,7 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
   @Override
   public T next() {
     peek();
-    return pull.take();
+    return traversal.take();
   }
 
   /**
@@ -66,8 +66,8 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    * @throws NoSuchElementException if the body has ended
    */
   public T peek() {
-    if (!pull.advance()) throw new NoSuchElementException("the " + pull + " is over");
-    return pull.peek();
+    if (!traversal.advance()) throw new NoSuchElementException("the " + traversal + " is over");
+    return traversal.peek();
   }
 
   /**
@@ -79,7 +79,7 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    *     hasNext} or {@code peek} has found an element that has not been taken
    */
   public boolean send(@Nullable Object value) {
-    return pull.answer(value, null);
+    return traversal.answer(value, null);
   }
 
   /**
@@ -91,8 +91,8 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    * @throws IllegalStateException after the end, or if there is an element that has not been taken
    */
   public boolean throwInto(Throwable exception) {
-    if (exception == null) throw new IllegalArgumentException("nothing to throw into the " + pull + ": got null");
-    return pull.answer(null, exception);
+    if (exception == null) throw new IllegalArgumentException("nothing to throw into the " + traversal + ": got null");
+    return traversal.answer(null, exception);
   }
 
   /**
@@ -102,7 +102,7 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    * @throws IllegalStateException if the body has not ended
    */
   public @Nullable Object result() {
-    return pull.result();
+    return traversal.result();
   }
 
   /**
@@ -111,17 +111,17 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    * @return false as long as there may be another element
    */
   public boolean isOver() {
-    return pull.isOver();
+    return traversal.isOver();
   }
 
   /** Unwinds the body, if it is suspended; what other exception that ends with comes out. Does nothing a second time. */
   @Override
   public void close() {
-    pull.close();
+    traversal.close();
   }
 
   @Override
   public String toString() {
-    return "Cursor[" + pull + (pull.isOver() ? ", over]" : "]");
+    return "Cursor[" + traversal + (traversal.isOver() ? ", over]" : "]");
   }
 }

@@ -2,6 +2,7 @@ package greenlet;
 
 import java.util.Iterator;
 import java.util.Spliterator;
+import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
@@ -106,7 +107,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
       try {
         ((Generator<T>) inner).run(this);
       } catch (Throwable t) {
-        throw Greenlet.<RuntimeException>unchecked(t);
+        throw Sneaky.unchecked(t);
       }
     }
   }
@@ -155,7 +156,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
     Object callers = Bindings.current();
     Bindings.restore(bindings);
     try {
-      if (out instanceof Pull<T> pull) LeakDetector.see(pull);
+      if (out instanceof PulledTraversal<T> pulled) Probe.see(pulled);
       return body.run(out);
     } finally {
       Bindings.restore(callers);
@@ -171,12 +172,10 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    * @throws GreenletExit if the traversal ends here
    * @throws IllegalStateException in a root greenlet outside of any generator's body
    */
-  @SuppressWarnings("unchecked")
   public static @Nullable Object yield(@Nullable Object value) {
-    Strand here = Strand.current();
-    Traversal<?> innermost = here.traversal;
-    if (innermost != null) return ((Traversal<@Nullable Object>) innermost).deliver(here, value);
-    return parent().switchTo(value);
+    Context here = ThreadState.context();
+    Traversal<@Nullable Object> innermost = Traversal.innermost(here);
+    return innermost != null ? innermost.deliver(here, value) : parent().switchTo(value);
   }
 
   /**
@@ -189,11 +188,9 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    */
   @SuppressWarnings("unchecked")
   public static <T extends @Nullable Object> Yielder<T> yielder() {
-    Strand here = Strand.current();
-    if (here.traversal == null) {
-      throw new IllegalStateException("no generator's body is running in " + here.tree().current());
-    }
-    return (Yielder<T>) here.traversal;
+    Context here = ThreadState.context();
+    if (here.innermost == null) throw new IllegalStateException("no generator's body is running in " + here.group());
+    return (Yielder<T>) here.innermost;
   }
 
   /**
@@ -201,12 +198,32 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    *
    * @param all the elements
    */
-  @SuppressWarnings("unchecked")
   public static void yieldAll(Iterable<?> all) {
-    Traversal<?> innermost = Strand.current().traversal;
-    Yielder<@Nullable Object> out =
-        innermost != null ? (Traversal<@Nullable Object>) innermost : value -> parent().switchTo(value);
+    Traversal<@Nullable Object> innermost = Traversal.innermost(ThreadState.context());
+    Yielder<@Nullable Object> out = innermost != null ? innermost : value -> parent().switchTo(value);
     out.yieldAll(all);
+  }
+
+  /**
+   * Runs {@code task} in a dynamic extent. Each time the body of a generator that this is called in is suspended by a yield, the
+   * extent is left, and when it is resumed, the extent is entered again. Outside of any generator's body nothing is called.
+   *
+   * @param extent hears of it
+   * @param task what to run
+   * @param <T> the type of its result
+   * @return the result of the task; what it throws comes out of this call, checked exceptions too
+   */
+  public static <T extends @Nullable Object> T during(DynamicExtent extent, Callable<? extends T> task) {
+    if (extent == null) throw new IllegalArgumentException("a dynamic extent is needed: got null");
+    Traversal<?> innermost = Traversal.innermost(ThreadState.context());
+    if (innermost != null) innermost.enter(extent);
+    try {
+      return task.call();
+    } catch (Throwable t) {
+      throw Sneaky.unchecked(t);
+    } finally {
+      if (innermost != null) innermost.exit();
+    }
   }
 
   private static Greenlet parent() {
@@ -238,9 +255,9 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    */
   public boolean forEachWhile(Predicate<? super T> consumer) {
     try {
-      return new Push<>(this, consumer).run();
+      return new PushedTraversal<>(this, consumer).run();
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 

@@ -36,8 +36,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Greenlet implements AutoCloseable {
   /*
-   * State: tree null: unstarted; tree set and not finished: active; finished: its body is over. A root has its tree
-   * from the start. Whether it is suspended or running only the tree knows.
+   * State null: unstarted. Set, and not finished: active. Finished: its body is over. A root has its state from the start.
+   * Whether it is suspended or running only the state of its thread knows.
    */
   private static final AtomicInteger COUNT = new AtomicInteger();
 
@@ -45,23 +45,20 @@ public final class Greenlet implements AutoCloseable {
   private final int number;
   private @Nullable Body body;
   private volatile @Nullable Greenlet parent;
-  private volatile @Nullable Tree tree;
+  private volatile @Nullable ThreadState state;
   private volatile boolean finished;
 
-  /** What the engine keeps of it while it is active. */
-  volatile @Nullable Object stack;
+  /** While it is active. */
+  volatile @Nullable Stack stack;
 
-  /** The stack of the body that it pulls from while it is suspended, where the engine keeps that here. */
-  @Nullable Strand pulledFrom;
-
-  /** Those in force where it was made; until it starts. */
-  @Nullable Object bindings;
+  /** In force where it was made; until it starts. */
+  private @Nullable Object bindings;
 
   /** A root. */
-  Greenlet(Tree tree, Strand stack) {
+  Greenlet(ThreadState state, Stack stack) {
     this.name = "root";
     this.number = 0;
-    this.tree = tree;
+    this.state = state;
     this.stack = stack;
   }
 
@@ -106,7 +103,7 @@ public final class Greenlet implements AutoCloseable {
     if (body == null) throw new IllegalArgumentException("a greenlet needs a body to run: got null");
     if (parent == null) throw new IllegalArgumentException("a new greenlet needs a parent: got null; Greenlet.current() is the usual one");
     Greenlet made = new Greenlet(name, body, parent);
-    LeakDetector.see(made);
+    Probe.see(made);
     return made;
   }
 
@@ -117,7 +114,17 @@ public final class Greenlet implements AutoCloseable {
    * @return the current greenlet; the thread's root, if the thread has not used greenlets before
    */
   public static Greenlet current() {
-    return Strand.current().tree().current();
+    return ThreadState.here().current();
+  }
+
+  /**
+   * The root of the calling thread: the greenlet that stands for the thread's own code. Inside the body of a generator, that of
+   * the thread that traverses it.
+   *
+   * @return the greenlet above all others of the thread
+   */
+  public static Greenlet root() {
+    return ThreadState.here().rootGreenlet();
   }
 
   /**
@@ -126,7 +133,7 @@ public final class Greenlet implements AutoCloseable {
    * @return what is sent to the caller when somebody switches back
    */
   public @Nullable Object switchTo() {
-    return send(Values.NONE, null);
+    return send(SwitchArgs.NONE, null);
   }
 
   /**
@@ -156,7 +163,7 @@ public final class Greenlet implements AutoCloseable {
    * @return what is sent to the caller when somebody switches back
    */
   public @Nullable Object switchTo(@Nullable Object first, @Nullable Object second, @Nullable Object... more) {
-    return send(Values.several(first, second, more), null);
+    return send(SwitchArgs.several(first, second, more), null);
   }
 
   /**
@@ -187,29 +194,24 @@ public final class Greenlet implements AutoCloseable {
 
   private @Nullable Object send(@Nullable Object value, @Nullable Throwable exception) {
     try {
-      Tree mine = tree;
-      return Values.received(
+      ThreadState mine = state;
+      return SwitchArgs.received(
           mine != null && mine.thread == Thread.currentThread() // on that thread's own stack, which is the most usual
               ? mine.transfer(this, value, exception)
-              : transfer(Strand.current(), value, exception));
+              : transfer(ThreadState.context(), value, exception));
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 
-  private @Nullable Object transfer(Strand here, @Nullable Object value, @Nullable Throwable exception) throws Throwable {
-    var generatorBody = here.body();
+  private @Nullable Object transfer(Context here, @Nullable Object value, @Nullable Throwable exception) throws Throwable {
+    BodyThread generatorBody = here.body();
     if (generatorBody != null) { // it is the puller that switches, and the body along with it
-      return generatorBody.onPuller(none -> transfer(Strand.current(), value, exception));
+      return generatorBody.onPuller(none -> transfer(ThreadState.context(), value, exception));
     }
-    Tree tree = here.tree();
-    requireThread(tree, "switch to");
-    return tree.transfer(this, value, exception);
-  }
-
-  @SuppressWarnings("unchecked")
-  static <E extends Throwable> E unchecked(Throwable t) throws E {
-    throw (E) t;
+    ThreadState state = ThreadState.of(here);
+    requireThread(state, "switch to");
+    return state.transfer(this, value, exception);
   }
 
   /**
@@ -232,22 +234,40 @@ public final class Greenlet implements AutoCloseable {
   public void setParent(Greenlet newParent) {
     if (newParent == null) throw new IllegalArgumentException("the parent of " + this + " cannot be null: only roots have none");
     if (isRoot()) throw new IllegalStateException("the parent of " + this + " cannot be set: it is the root of its thread");
-    synchronized (COUNT) { // two at once could make a cycle
-      for (Greenlet g = newParent; g != null; g = g.parent) {
-        if (g == this) {
-          throw new IllegalArgumentException("the parent of " + this + " cannot be " + newParent + ": that is "
-              + (newParent == this ? "itself" : "below it") + ", and the chain of parents would be a cycle");
+    while (!trySetParent(newParent, lineage(), newParent.lineage())) Thread.onSpinWait();
+  }
+
+  /**
+   * Two at once could make a cycle. So whoever changes a parent has the locks of both threads whose greenlets are concerned, and
+   * the parents of all these stay as they are.
+   *
+   * @return false if one of the two has come to another thread meanwhile
+   */
+  private boolean trySetParent(Greenlet newParent, ThreadState mine, ThreadState its) {
+    boolean inOrder = mine.thread.threadId() <= its.thread.threadId();
+    synchronized (inOrder ? mine : its) {
+      synchronized (inOrder ? its : mine) {
+        if (lineage() != mine || newParent.lineage() != its) return false;
+        requireNotBelow(newParent);
+        synchronized (this) { // see enter()
+          requireThreadOf(newParent);
+          parent = newParent;
         }
-      }
-      synchronized (this) { // see enter()
-        requireThreadOf(newParent);
-        parent = newParent;
+        return true;
       }
     }
   }
 
+  private void requireNotBelow(Greenlet newParent) {
+    for (Greenlet g = newParent; g != null; g = g.parent) {
+      if (g != this) continue;
+      throw new IllegalArgumentException("the parent of " + this + " cannot be " + newParent + ": that is "
+          + (newParent == this ? "itself" : "below it") + ", and the chain of parents would be a cycle");
+    }
+  }
+
   private void requireThreadOf(Greenlet newParent) {
-    Tree mine = tree;
+    ThreadState mine = state;
     if (mine == null || newParent.lineage() == mine) return;
     throw new WrongThreadException("the parent of " + this + " cannot be " + newParent + ": it has been started in thread "
         + mine.threadName() + ", and from then on its parent has to be of the same thread");
@@ -259,8 +279,7 @@ public final class Greenlet implements AutoCloseable {
    * @return true also for the root of a thread that is alive
    */
   public boolean isActive() {
-    Tree mine = tree;
-    return mine != null && !isDead();
+    return state != null && !isDead();
   }
 
   /**
@@ -270,7 +289,7 @@ public final class Greenlet implements AutoCloseable {
    */
   public boolean isDead() {
     if (finished) return true;
-    Tree mine = tree;
+    ThreadState mine = state;
     if (mine == null || !mine.hasEnded()) return false;
     stack = null; // nothing in it will ever run: give its memory back
     return true;
@@ -283,8 +302,10 @@ public final class Greenlet implements AutoCloseable {
    *     running in a virtual thread other than the caller's, where to look would put the JVM at risk
    */
   public StackTraceElement[] stackTrace() {
-    if (!isActive() || stack == null) return new StackTraceElement[0];
-    return Engine.get().stackTrace(this).toArray(StackTraceElement[]::new);
+    ThreadState mine = state;
+    Stack of = stack;
+    if (mine == null || of == null || isDead()) return new StackTraceElement[0];
+    return EngineChoice.engine().stackTrace(mine, of).toArray(StackTraceElement[]::new);
   }
 
   /**
@@ -294,6 +315,15 @@ public final class Greenlet implements AutoCloseable {
    */
   public String name() {
     return name != null ? name : "greenlet-" + Integer.toUnsignedString(number);
+  }
+
+  /**
+   * The thread that it belongs to. On the virtual-thread engine its body runs in another one.
+   *
+   * @return the thread of its root; of an unstarted one, where it would be started now
+   */
+  public Thread thread() {
+    return lineage().thread;
   }
 
   /**
@@ -316,13 +346,13 @@ public final class Greenlet implements AutoCloseable {
             : this + ", which is above it: throw into that one and it gets the caller's place as well"));
       }
     }
-    requireThread(closer.tree, "close");
-    Greenlet heir = parent;
+    requireThread(closer.state, "close");
+    Greenlet former = parent;
     setParent(closer);
     try {
       throwInto();
     } finally {
-      setParent(heir);
+      setParent(former);
     }
     if (!isDead()) {
       throw new IllegalStateException(this + " refused to be closed: it caught the GreenletExit, or switched away while "
@@ -337,9 +367,9 @@ public final class Greenlet implements AutoCloseable {
    * @return the one before, or null
    */
   public static @Nullable SwitchListener setListener(@Nullable SwitchListener listener) {
-    Tree tree = Strand.current().tree();
-    SwitchListener old = tree.listener;
-    tree.listener = listener;
+    ThreadState here = ThreadState.here();
+    SwitchListener old = here.listener;
+    here.listener = listener;
     return old;
   }
 
@@ -351,20 +381,20 @@ public final class Greenlet implements AutoCloseable {
    * @throws IllegalStateException if the property asks for an engine that cannot be had
    */
   public static String engine() {
-    return Engine.get().toString();
+    return EngineChoice.engine().toString();
   }
 
   /** Its name, state and thread; for people, and not fixed. */
   @Override
   public String toString() {
-    Tree mine = tree;
-    Tree of = mine != null ? mine : lineage();
-    String state =
+    ThreadState mine = state;
+    ThreadState of = mine != null ? mine : lineage();
+    String how =
         finished ? "finished"
             : mine == null ? "unstarted"
             : mine.hasEnded() ? "dead"
             : mine.current() == this ? "running" : "suspended";
-    return "Greenlet[" + name() + ", " + state + ", thread " + of.threadName() + (of.hasEnded() ? ", which has ended]" : "]");
+    return "Greenlet[" + name() + ", " + how + ", thread " + of.threadName() + (of.hasEnded() ? ", which has ended]" : "]");
   }
 
   // Below, what the rest of the library needs of a greenlet.
@@ -377,8 +407,9 @@ public final class Greenlet implements AutoCloseable {
     return finished;
   }
 
-  Tree tree() {
-    return tree;
+  /** Null until it is started. */
+  @Nullable ThreadState state() {
+    return state;
   }
 
   Greenlet parentOrSelf() {
@@ -387,51 +418,66 @@ public final class Greenlet implements AutoCloseable {
   }
 
   /** Where it belongs, or would belong if it were started now. */
-  private Tree lineage() {
+  private ThreadState lineage() {
     Greenlet g = this;
-    Tree found;
-    while ((found = g.tree) == null) g = g.parent;
+    ThreadState found;
+    while ((found = g.state) == null) g = g.parent;
     return found;
   }
 
-  private void requireThread(Tree here, String verb) {
-    Tree mine = lineage();
+  private void requireThread(ThreadState here, String verb) {
+    ThreadState mine = lineage();
     if (mine == here) return;
     String who = here.current() + " of thread " + here.threadName();
     throw new WrongThreadException(mine.hasEnded()
         ? who + " cannot " + verb + " " + this + ": its thread has ended"
-            + (tree == null ? "; give it a parent in a thread that is alive" : "")
+            + (state == null ? "; give it a parent in a thread that is alive" : "")
         : who + " cannot " + verb + " " + this + ": greenlets of one thread are out of reach for others; "
             + "hand the work to its thread instead");
   }
 
-  /** Makes sure that it is one of {@code here}; true if it was unstarted before, and so is to be started now. */
-  boolean enter(Tree here) {
-    if (tree == here) return false;
+  /** Makes sure that it is one of {@code here} and has a stack; true if it was unstarted before, and so is to be started now. */
+  boolean enter(ThreadState here) {
+    if (state == here) return false;
     synchronized (this) { // another thread may be about to give it another parent, or to start it
       requireThread(here, "start");
-      tree = here;
+      stack = EngineChoice.engine().newStack(here, new Run(this));
+      state = here;
     }
     return true;
   }
 
   /** Takes back {@link #enter}. */
   void leave() {
-    tree = null;
+    state = null;
+    stack = null;
   }
 
-  /** All that happens on the greenlet's own stack. Returns who has the control next. */
-  Greenlet run() {
+  /** All that happens on the greenlet's own stack. */
+  private record Run(Greenlet greenlet) implements StackBody {
+    @Override
+    public void run() {
+      greenlet.run();
+    }
+
+    @Override
+    public String name() {
+      return greenlet.name();
+    }
+  }
+
+  private void run() {
     Object result = null;
     Throwable thrown = null;
+    Bindings.restore(bindings);
     try {
-      result = start(Values.arguments(tree.arrive()));
+      result = start(SwitchArgs.arguments(state.arrive()));
     } catch (GreenletExit e) {
       result = e;
     } catch (Throwable t) {
       thrown = t;
     }
-    return die(result, thrown);
+    die(result, thrown);
   }
 
   private @Nullable Object start(@Nullable Object[] args) throws Throwable {
@@ -441,11 +487,16 @@ public final class Greenlet implements AutoCloseable {
     return toRun.run(args);
   }
 
-  Greenlet die(@Nullable Object result, @Nullable Throwable thrown) {
+  /** Whether it has been started, and nothing of it has run yet. */
+  boolean isToBegin() {
+    return body != null;
+  }
+
+  void die(@Nullable Object result, @Nullable Throwable thrown) {
     finished = true;
     body = null;
     bindings = null;
     stack = null;
-    return tree.bequeath(this, result, thrown);
+    state.bequeath(this, result, thrown);
   }
 }

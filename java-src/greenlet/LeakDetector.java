@@ -37,17 +37,16 @@ import org.jspecify.annotations.Nullable;
  */
 public final class LeakDetector implements AutoCloseable {
   /*
-   * Who makes a greenlet, or runs a body, belongs to a tree, and the detector of that tree is asked first: on the
+   * Who makes a greenlet, or runs a body, belongs to a thread's state, and the detector of that one is asked first: on the
    * virtual-thread engine a greenlet that was started before the detector has a thread which knows nothing of it. New threads,
-   * which have trees of their own, inherit it. Both lead to the same detector on either engine.
+   * which have states of their own, inherit it. Both lead to the same detector on either engine.
    */
   private static final List<WeakReference<LeakDetector>> OPEN = new CopyOnWriteArrayList<>(); // the innermost last
   private static final InheritableThreadLocal<@Nullable LeakDetector> OF_THREAD = new InheritableThreadLocal<>();
-  private static volatile boolean watching;
 
   private static final int MOST_FRAMES = 20;
 
-  private final Tree tree = Strand.current().tree();
+  private final ThreadState thread = ThreadState.here();
   private final @Nullable LeakDetector outer = OF_THREAD.get();
   private boolean closed;
 
@@ -60,14 +59,12 @@ public final class LeakDetector implements AutoCloseable {
     OF_THREAD.set(this);
     synchronized (OPEN) {
       OPEN.add(new WeakReference<>(this));
-      watching = true;
+      Probe.watch(LeakDetector::see);
     }
   }
 
-  /** To be called with each greenlet that is made, and in the body of each traversal that pulls, when it begins. */
-  static void see(Object made) {
-    if (!watching) return;
-    LeakDetector detector = innermost(Greenlet.current().tree());
+  private static void see(Object made) {
+    LeakDetector detector = innermost(ThreadState.here());
     if (detector != null) detector.add(made, whereUserIs());
   }
 
@@ -78,10 +75,10 @@ public final class LeakDetector implements AutoCloseable {
         .toArray(StackTraceElement[]::new);
   }
 
-  private static @Nullable LeakDetector innermost(Tree tree) {
+  private static @Nullable LeakDetector innermost(ThreadState thread) {
     for (var reference : OPEN.reversed()) {
       LeakDetector open = reference.get();
-      if (open != null && open.tree == tree) return open;
+      if (open != null && open.thread == thread) return open;
     }
     LeakDetector inherited = OF_THREAD.get();
     while (inherited != null && inherited.isClosed()) inherited = inherited.outer;
@@ -101,13 +98,13 @@ public final class LeakDetector implements AutoCloseable {
   }
 
   private static boolean isOver(Object made) {
-    return made instanceof Greenlet g ? g.isFinished() : ((Pull<?>) made).isOver();
+    return made instanceof Greenlet g ? g.isFinished() : ((PulledTraversal<?>) made).isOver();
   }
 
   /** A greenlet that is running does so in another thread. */
   private static boolean isLeft(Object made) {
     if (isOver(made)) return false;
-    return !(made instanceof Greenlet g) || (g.tree() != null && (g.tree().hasEnded() || g.tree().current() != g));
+    return !(made instanceof Greenlet g) || (g.state() != null && (g.state().hasEnded() || g.state().current() != g));
   }
 
   /**
@@ -126,7 +123,7 @@ public final class LeakDetector implements AutoCloseable {
     }
     synchronized (OPEN) {
       OPEN.removeIf(reference -> reference.get() == null || reference.get() == this);
-      watching = !OPEN.isEmpty();
+      if (OPEN.isEmpty()) Probe.watch(null);
     }
     if (OF_THREAD.get() == this) OF_THREAD.set(outer);
     left.keySet().removeIf(made -> !isLeft(made));

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * The scoped values that are in force on a thread, which belong to a stack but are kept with the thread: where one stack
  * takes another's place on a thread, the JDK would not notice.
  *
- * <p>With the user's consent, {@link Carrier#FLAG}, they are put back by the JDK's own methods. Else by its public ones: on
+ * <p>With the user's consent, {@link Flags#JAVA_LANG}, they are put back by the JDK's own methods. Else by its public ones: on
  * leaving {@code ScopedValue.where(…).run} the JDK puts back what was in force there, which takes longer, and more of the
  * stack. Before JDK 25 those are a preview, and there is nothing to be done without the flag.
  */
@@ -65,7 +65,7 @@ final class ScopedValues {
         if ((Object) GET.invokeExact() != mine) SET.invokeExact(mine);
       }
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
     }
   }
 }

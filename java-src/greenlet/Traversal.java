@@ -6,10 +6,7 @@ import org.jspecify.annotations.Nullable;
  * One run of a generator's body, and what its yields lead to. The traversals whose bodies run on one stack are a chain
  * from the innermost outwards.
  */
-abstract class Traversal<T extends @Nullable Object> implements Generator.Yielder<T> {
-  /** The next one outwards on the same stack, while the body runs. */
-  @Nullable Traversal<?> outer;
-
+abstract class Traversal<T extends @Nullable Object> extends RunningBody implements Generator.Yielder<T> {
   /** Set when the traversal ends early: what is raised at the pending yield, and {@linkplain GreenletExit#again again}. */
   @Nullable GreenletExit exit;
 
@@ -19,45 +16,104 @@ abstract class Traversal<T extends @Nullable Object> implements Generator.Yielde
   private final Generator<T> generator;
 
   /** Of the thread that the body runs in. */
-  private @Nullable Strand strand;
+  private @Nullable Context context;
+
+  /** The innermost extent that the body is in. */
+  private @Nullable Nested extents;
 
   Traversal(Generator<T> generator) {
     this.generator = generator;
   }
 
+  /** The innermost traversal whose body runs on the stack of {@code here}. */
+  @SuppressWarnings("unchecked")
+  static @Nullable Traversal<@Nullable Object> innermost(Context here) {
+    return (Traversal<@Nullable Object>) here.innermost;
+  }
+
   /** Runs the body on the stack of {@code here}; returns what ended it, or null, where it ended as it should. */
-  final @Nullable Throwable runBody(Strand here) {
-    strand = here;
-    outer = here.traversal;
-    here.traversal = this;
+  final @Nullable Throwable runBody(Context here) {
+    context = here;
+    outer = here.innermost;
+    here.innermost = this;
     try {
       result = generator.run(this);
       return null;
     } catch (Throwable t) {
       return exit != null && exit.is(t) ? null : t;
     } finally {
-      here.traversal = outer;
+      here.innermost = outer;
       outer = null;
     }
   }
 
   @Override
   public final @Nullable Object yield(T value) {
-    Strand here = Strand.current(strand);
+    Context here = ThreadState.context(context);
     if (here.runs(this)) return deliver(here, value);
-    if (here.body() == null) {
-      throw new IllegalStateException("cannot yield to the traversal of " + generator + " from " + here.tree().current()
+    BodyThread further = here.body();
+    if (further == null) {
+      throw new IllegalStateException("cannot yield to the traversal of " + generator + " from " + here.group()
           + ": its body is not running there; it is over, or belongs to another greenlet or thread");
     }
+    RunningBody suspended = here.innermost;
+    leaveExtents(suspended, null);
     try { // the body of a traversal further in, on a stack of its own
-      return here.body().onPuller(none -> this.yield(value));
+      return further.onPuller(none -> this.yield(value));
     } catch (Throwable t) {
-      throw Greenlet.<RuntimeException>unchecked(t);
+      throw Sneaky.unchecked(t);
+    } finally {
+      reenterExtents(suspended, null);
     }
   }
 
   /** Gives the consumer a value; called on the stack of the body. */
-  abstract @Nullable Object deliver(Strand here, T value);
+  final @Nullable Object deliver(Context here, T value) {
+    if (exit != null) throw exit.again();
+    RunningBody suspended = here.innermost;
+    if (suspended == this && extents == null) return suspend(here, value);
+    leaveExtents(suspended, outer);
+    try {
+      return suspend(here, value);
+    } finally {
+      reenterExtents(suspended, outer);
+    }
+  }
+
+  /** Suspends the body until the consumer wants to go on. */
+  abstract @Nullable Object suspend(Context here, T value);
+
+  // Dynamic extents
+
+  private record Nested(DynamicExtent extent, @Nullable Nested outer) {}
+
+  final void enter(DynamicExtent extent) {
+    extents = new Nested(extent, extents);
+  }
+
+  final void exit() {
+    extents = extents.outer;
+  }
+
+  /** Of the bodies from {@code innermost} outwards, without {@code end}; the innermost extent first. */
+  private static void leaveExtents(@Nullable RunningBody innermost, @Nullable RunningBody end) {
+    for (RunningBody body = innermost; body != end; body = body.outer) {
+      for (Nested n = ((Traversal<?>) body).extents; n != null; n = n.outer) n.extent.leave();
+    }
+  }
+
+  /** Takes back {@link #leaveExtents}: the outermost extent first. */
+  private static void reenterExtents(@Nullable RunningBody innermost, @Nullable RunningBody end) {
+    if (innermost == end) return;
+    reenterExtents(innermost.outer, end);
+    reenter(((Traversal<?>) innermost).extents);
+  }
+
+  private static void reenter(@Nullable Nested innermost) {
+    if (innermost == null) return;
+    reenter(innermost.outer);
+    innermost.extent.reenter();
+  }
 
   @Override
   public final String toString() {

@@ -31,7 +31,7 @@
             [greenlet.argument :refer [refuse shown]]
             [greenlet.core :as g]
             [greenlet.hub :as hub])
-  (:import (greenlet Hub)
+  (:import (greenlet.hub Hub)
            (java.io Writer)
            (java.util.concurrent CompletableFuture CompletionStage ExecutorService Executors ThreadFactory)
            (java.util.concurrent.atomic AtomicLong)

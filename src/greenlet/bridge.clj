@@ -20,7 +20,7 @@
             [greenlet.core :refer [generator yield-to!]]
             [greenlet.generator :as generator])
   (:import (clojure.lang IFn)
-           (greenlet Bridge Bridge$Producer)
+           (greenlet.bridge Bridge Bridge$Producer)
            (java.io InputStream Reader)
            (java.nio.file FileVisitOption FileVisitResult FileVisitor Files OpenOption Path)
            (java.time Duration)

@@ -21,18 +21,13 @@
   (:require [greenlet.argument :refer [check-options]]
             [greenlet.generator :as generator])
   (:import (clojure.lang IDeref)
-           (greenlet Body Cursor Generator$Yielder Greenlet GreenletExit SwitchListener SwitchListener$Event)
+           (greenlet Body Cursor Generator$Yielder Greenlet GreenletExit SwitchArgs SwitchListener SwitchListener$Event)
            (java.io Writer)))
 
 (set! *warn-on-reflection* true)
 
-;; Nobody else makes instances of this class: what a switch of several values delivers.
-(def ^:private ^Class several-values (Class/forName "greenlet.Values"))
-
 (defn- received [v]
-  (if (and (some? v) (identical? several-values (class v)))
-    (vec (.toArray ^java.util.Collection v))
-    v))
+  (if (instance? SwitchArgs v) (vec (.toArray ^SwitchArgs v)) v))
 
 (defn- ^Greenlet the-greenlet [g what]
   (if (instance? Greenlet g)

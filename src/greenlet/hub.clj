@@ -8,7 +8,7 @@
 
   Run           `run` `run*`; `hub` `hub-on` `execute!` `on-failure!`
   Tasks         `spawn` `spawn-later` `spawn-in`; `join` `result` `kill!` `interrupt!` `link` `raw-link`; `joinall` `killall`
-  Ask           `current-task` `tasks` `task?` `task-name` `ready?` `successful?` `exception` `stack` `now`
+  Ask           `current-task` `tasks` `task?` `task-name` `done?` `ready?` `successful?` `exception` `stack` `now`
   Wait          `sleep!` `await!` `offload` `wait` `iwait`; `Awaitable` with `wake!` and `fail!`; `waiter`
   Bound         `timeout` `scope`, and `timeout*` `scope*`
   Between tasks `event` `set-event!` `clear-event!` `event-set?`; `async-result`; `semaphore` `lock` `acquire!` `release!`
@@ -21,8 +21,9 @@
   what `await!` waits for, or by `execute!`."
   (:require [greenlet.argument :refer [check-options refuse shown]]
             [greenlet.core :as g])
-  (:import (clojure.lang Counted IDeref IFn IPending IReduceInit)
-           (greenlet GreenletExit Hub Hub$Waiter Task)
+  (:import (clojure.lang Counted IDeref IFn IPending IReduceInit Var)
+           (greenlet GreenletExit)
+           (greenlet.hub Hub Hub$Waiter Task)
            (java.io Writer)
            (java.lang WrongThreadException)
            (java.time Duration)
@@ -45,6 +46,16 @@
 
 (defn- ^Task the-task [x what]
   (if (instance? Task x) x (refuse what " must be a task, as `spawn` makes them; got " (shown x))))
+
+(defn- conveying
+  "A function without arguments that calls `f` with `args`, in the dynamic bindings that are in force here."
+  ^Callable [f args]
+  (let [frame (Var/getThreadBindingFrame)]
+    #(let [others (Var/getThreadBindingFrame)]
+       (Var/resetThreadBindingFrame frame)
+       (try
+         (apply f args)
+         (finally (Var/resetThreadBindingFrame others))))))
 
 (defn- consumer ^Consumer [f]
   (reify Consumer (accept [_ x] (f x))))
@@ -92,7 +103,7 @@
 
   What is waited for outside of the hub, such as a future, takes no virtual time while there are timers, so a limit on it
   runs out at once; with `:hold true` the clock waits for it. Where all tasks wait, and nothing is left that could wake one,
-  the body gets a greenlet.Hub$LoopExit, which lists them. Throws IllegalStateException within a task."
+  the body gets a greenlet.hub.Hub$LoopExit, which lists them. Throws IllegalStateException within a task."
   {:arglists '([options* body*])}
   [& body]
   (let [[options body] (with-options #{:time :hold :on-failure} body)]
@@ -135,7 +146,8 @@
              @(future (execute! h put! q :from-outside))
              (take! q)))   ;=> :from-outside"
   [hub f & args]
-  (.execute ^Hub hub ^Runnable #(apply f args)))
+  (.spawn ^Hub hub (conveying f args))
+  nil)
 
 (defn on-failure!
   "Has `f` called with each task of `hub` that ends with an exception, and with that, where nobody is asking for its result
@@ -175,8 +187,8 @@
       (cond
         (and pool after) (refuse "spawn takes :pool or :after, not both")
         pool (apply spawn-in pool f args)
-        after (.spawnLater ^Hub hub (duration after) name ^Callable #(apply f args))
-        :else (.spawn ^Hub hub name ^Callable #(apply f args))))
+        after (.spawnLater ^Hub hub (duration after) name (conveying f args))
+        :else (.spawn ^Hub hub name (conveying f args))))
     (.spawn (Hub/current) ^Callable (if args #(apply f args) (the-function f "what spawn is given")))))
 
 (defn spawn-later
@@ -222,7 +234,7 @@
   (vec (.stackTrace (the-task task "the argument of stack"))))
 
 (definterface Ending
-  (isReady [])
+  (isDone [])
   (exception [])
   (result [])
   (join [])
@@ -236,12 +248,19 @@
     (instance? Ending x) (of-other x)
     :else (refuse what " must be a task, as `spawn` makes them; got " (shown x))))
 
+(defn done?
+  "Whether the task, or the async-result, has ended, in whichever way.
+
+      (run (let [t (spawn +)] [(done? t) (join t) (done? t)]))   ;=> [false nil true]"
+  [task]
+  (boolean (task-or task "the argument of done?" #(.isDone ^Task %) #(.isDone ^Ending %))))
+
 (defn ready?
-  "Whether the task, or the async-result, has ended.
+  "The same as `done?`, by gevent's name.
 
       (run (let [t (spawn +)] [(ready? t) (join t) (ready? t)]))   ;=> [false nil true]"
   [task]
-  (boolean (task-or task "the argument of ready?" #(.isReady ^Task %) #(.isReady ^Ending %))))
+  (boolean (task-or task "the argument of ready?" #(.isDone ^Task %) #(.isDone ^Ending %))))
 
 (defn exception
   "The exception that ended the task, or the async-result: a GreenletExit, if it was killed; nil if it ended with a value,
@@ -457,7 +476,7 @@
     (.fail ^Within waiter exception)))
 
 (defn- wake-with [^Hub$Waiter waiter f complete?]
-  (let [thread (.wakeWith waiter ^Callable f (reify BooleanSupplier (getAsBoolean [_] (boolean (complete?)))))]
+  (let [thread (.wakeWith waiter (conveying f nil) (reify BooleanSupplier (getAsBoolean [_] (boolean (complete?)))))]
     #(.interrupt thread)))
 
 (defn- get-future [^Future f]
@@ -516,7 +535,7 @@
       (run (offload #(do (Thread/sleep 1) :slept)))   ;=> :slept"
   [f & args]
   (the-function f "what offload is given")
-  (Hub/offload ^Callable #(apply f args)))
+  (Hub/offload (conveying f args)))
 
 ;; Between tasks. All is built on queues of waiters, which are woken in their order; a waiter that has given up is passed
 ;; over, since waking it has no effect.
@@ -608,7 +627,7 @@
     (and (not ready)
          (do (set! ready true) (set! thrown e) (wake-all waiters nil) true)))
   Ending
-  (isReady [_] ready)
+  (isDone [_] ready)
   (exception [_] thrown)
   (result [this] (.awaited this))
   (join [this] (when-not ready (wait-in waiters this)))
@@ -724,7 +743,7 @@
   Counted
   (count [_] (.size store))
   Ending
-  (isReady [_] (zero? (long @unfinished)))
+  (isDone [_] (zero? (long @unfinished)))
   (exception [_] nil)
   (result [this] (.join this))
   (join [_] (when (pos? (long @unfinished)) (wait-in joiners "the end of the work on a queue")))
@@ -892,7 +911,7 @@
   Counted
   (count [_] (.size tasks))
   Ending
-  (isReady [_] (.isEmpty tasks))
+  (isDone [_] (.isEmpty tasks))
   (exception [_] nil)
   (result [this] (.join this))
   (join [_] (while (not (.isEmpty tasks)) (.join ^Task (first tasks))))

@@ -21,7 +21,8 @@
   (:require [greenlet.argument :refer [check-options]]
             [greenlet.generator :as generator])
   (:import (clojure.lang IDeref Seqable)
-           (greenlet Body Channel$Callback Tasklet)
+           (greenlet Body)
+           (greenlet.tasklet Channel$Callback Tasklet)
            (java.io Writer)
            (java.util.function BiConsumer)))
 
@@ -41,23 +42,23 @@
 
 ;; The core's channel as what Clojure can reduce and walk. RT.seq of an Iterable would receive 32 ahead.
 
-(deftype Channel [^greenlet.Channel channel]
+(deftype ReducibleChannel [^greenlet.tasklet.Channel channel]
   Seqable
   (seq [_]
     (seq (generator/generator #(greenlet.Generator/yieldAll channel) {:confined (not (.isShared channel))})))
   Iterable
   (iterator [_] (.iterator channel))
   Object
-  (equals [_ other] (and (instance? Channel other) (identical? channel (.-channel ^Channel other))))
+  (equals [_ other] (and (instance? ReducibleChannel other) (identical? channel (.-channel ^ReducibleChannel other))))
   (hashCode [_] (.hashCode channel))
   (toString [_] (str channel)))
 
-(alter-meta! #'->Channel assoc :private true)
+(alter-meta! #'->ReducibleChannel assoc :private true)
 
-(defn- the-channel ^greenlet.Channel [ch what]
+(defn- the-channel ^greenlet.tasklet.Channel [ch what]
   (cond
-    (instance? Channel ch) (.-channel ^Channel ch)
-    (instance? greenlet.Channel ch) ch
+    (instance? ReducibleChannel ch) (.-channel ^ReducibleChannel ch)
+    (instance? greenlet.tasklet.Channel ch) ch
     :else (throw (IllegalArgumentException. (str what " must be a channel, as `channel` makes them; got " (class-or-nil ch))))))
 
 ;; Making
@@ -123,9 +124,9 @@
        (throw (IllegalArgumentException. (str ":shared is true or false; got " (pr-str shared)))))
      (when-not (or (nil? preference) (int? preference))
        (throw (IllegalArgumentException. (str "a preference must be an integer; got " (pr-str preference)))))
-     (let [ch (if shared (greenlet.Channel/shared name) (greenlet.Channel/confined name))]
+     (let [ch (if shared (greenlet.tasklet.Channel/shared name) (greenlet.tasklet.Channel/confined name))]
        (when preference (.setPreference ch (Long/signum preference)))
-       (Channel. ch)))))
+       (ReducibleChannel. ch)))))
 
 ;; Taking turns
 
@@ -388,10 +389,10 @@
   [f]
   (when-not (or (nil? f) (ifn? f))
     (throw (IllegalArgumentException. (str "a channel callback must be a function of four arguments; got " (pr-str f)))))
-  (let [old (greenlet.Channel/setCallback (when f
+  (let [old (greenlet.tasklet.Channel/setCallback (when f
                                             (reify
                                               Channel$Callback
-                                              (onAction [_ ch t sending will-block] (f (Channel. ch) t sending will-block))
+                                              (onAction [_ ch t sending will-block] (f (ReducibleChannel. ch) t sending will-block))
                                               IDeref
                                               (deref [_] f))))]
     (if (instance? IDeref old) @old old)))
@@ -503,7 +504,7 @@
 
       (channel? (channel))   ;=> true"
   [x]
-  (or (instance? Channel x) (instance? greenlet.Channel x)))
+  (or (instance? ReducibleChannel x) (instance? greenlet.tasklet.Channel x)))
 
 (defn balance
   "How many tasklets wait to send to `ch`; if some wait to receive, minus their number.
@@ -561,8 +562,8 @@
 (defmethod print-method Tasklet [^Tasklet t ^Writer w]
   (.write w (str "#<" t ">")))
 
-(defmethod print-method Channel [^Channel ch ^Writer w]
+(defmethod print-method ReducibleChannel [^ReducibleChannel ch ^Writer w]
   (.write w (str "#<" ch ": (send! ch v), (receive! ch)>")))
 
-(defmethod print-method greenlet.Channel [^greenlet.Channel ch ^Writer w]
+(defmethod print-method greenlet.tasklet.Channel [^greenlet.tasklet.Channel ch ^Writer w]
   (.write w (str "#<" ch ": (send! ch v), (receive! ch)>")))

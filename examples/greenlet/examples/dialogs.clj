@@ -5,7 +5,7 @@
   (:require [clojure.string :as str]
             [greenlet.event :refer [await-event! listener-source]]
             [greenlet.hub :as hub :refer [hub-on kill! now offload result scope sleep! spawn]])
-  (:import (greenlet Task)
+  (:import (greenlet.hub Task)
            (java.awt BorderLayout GridLayout HeadlessException)
            (java.awt.event ActionListener WindowListener)
            (java.util.concurrent CancellationException CompletableFuture ExecutionException)

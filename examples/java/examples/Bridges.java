@@ -1,8 +1,8 @@
 package examples;
 
-import greenlet.Bridge;
 import greenlet.Cursor;
 import greenlet.Generator;
+import greenlet.bridge.Bridge;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;

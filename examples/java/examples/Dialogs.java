@@ -1,7 +1,7 @@
 package examples;
 
-import greenlet.Hub;
-import greenlet.Task;
+import greenlet.hub.Hub;
+import greenlet.hub.Task;
 import java.awt.BorderLayout;
 import java.awt.GraphicsEnvironment;
 import java.awt.event.ActionListener;

@@ -1,7 +1,7 @@
 package examples;
 
-import greenlet.Channel;
-import greenlet.Tasklet;
+import greenlet.tasklet.Channel;
+import greenlet.tasklet.Tasklet;
 import java.util.ArrayList;
 import java.util.List;
 

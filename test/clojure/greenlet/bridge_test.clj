@@ -11,7 +11,7 @@
             [greenlet.bridge-program :as program]
             [greenlet.core :refer [cursor generator next! peek! send! yield!]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
-  (:import (greenlet Bridge Bridge$Producer)
+  (:import (greenlet.bridge Bridge Bridge$Producer)
            (java.io File InputStream IOException OutputStream StringReader Writer)
            (java.nio.file Files NoSuchFileException Path)
            (java.nio.file.attribute BasicFileAttributes FileAttribute)

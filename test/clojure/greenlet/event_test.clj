@@ -7,7 +7,7 @@
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (clojure.lang IRef)
            (java.beans PropertyChangeEvent PropertyChangeListener PropertyChangeSupport)
-           (greenlet Task)
+           (greenlet.hub Task)
            (java.util.concurrent CompletableFuture CountDownLatch Executors ExecutorService TimeUnit)
            (java.util.function IntBinaryOperator)))
 

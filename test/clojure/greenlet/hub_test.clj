@@ -13,7 +13,8 @@
                      semaphore set-event! sleep! spawn spawn-in spawn-later stack successful? take! task-done! task-name task?
                      tasks timeout wait waiter wake!]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
-  (:import (greenlet GreenletExit Hub Hub$LoopExit Task)
+  (:import (greenlet GreenletExit)
+           (greenlet.hub Hub Hub$LoopExit Task)
            (java.time Duration)
            (java.util.concurrent CancellationException CompletableFuture CountDownLatch Executors LinkedBlockingQueue TimeoutException)))
 

@@ -11,7 +11,8 @@
             [greenlet.poison :as poison]
             [greenlet.tasklet :as t :refer [channel tasklet tasklet*]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
-  (:import (greenlet GreenletExit Tasklet)
+  (:import (greenlet GreenletExit)
+           (greenlet.tasklet Tasklet)
            (java.lang WrongThreadException)
            (java.util NoSuchElementException)))
 
@@ -121,7 +122,7 @@
 
 (deftest javas-channels-work-as-well
   (on-each-root
-   (let [ch (greenlet.Channel/confined)]
+   (let [ch (greenlet.tasklet.Channel/confined)]
      (is (t/channel? ch))
      (tasklet (t/send! ch 1) (t/close! ch))
      (is (= [1] (into [] ch))))))

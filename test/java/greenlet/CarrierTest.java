@@ -1,6 +1,7 @@
 package greenlet;
 
-import static greenlet.Refusal.assertRefused;
+import static greenlet.testing.NativeFrame.initialiseClass;
+import static greenlet.testing.Refusal.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
@@ -8,6 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.io.IOException;
 import java.lang.ref.WeakReference;
 import java.util.ArrayList;
@@ -37,7 +41,7 @@ class CarrierTest {
 
   @BeforeAll
   static void available() {
-    assumeTrue(Carrier.unavailable() == null, Carrier::unavailable);
+    assumeTrue(VirtualThreads.canBeCarried(), VirtualThreads::whyNotCarried);
   }
 
   // JDK 21 to 23 do not have the fault, so there is nothing to catch.
@@ -45,13 +49,13 @@ class CarrierTest {
   @EnabledForJreRange(minVersion = 24)
   @DisplayName("the proof at start-up catches a carrier that does not inflate its puller's locks")
   void proofCatches() {
-    assertFalse(Carrier.keepsLocks(null));
+    assertFalse(VirtualThreads.keepsLock(null));
   }
 
   @Test
   @DisplayName("the proof at start-up holds with the locks inflated, time and again")
   void proofHolds() {
-    for (int i = 0; i < 100; i++) assertTrue(Carrier.keepsLocks(new Strand.Locks()));
+    for (int i = 0; i < 100; i++) assertTrue(VirtualThreads.keepsLock(new ThinLocks()));
   }
 
   /** Who runs the calling virtual thread: its text form ends with the name of that thread. */
@@ -72,7 +76,7 @@ class CarrierTest {
 
   /** On the continuation engine a greenlet has no thread that could be carried. */
   private static void assumeGreenletsHaveThreads() {
-    assumeTrue(Engine.get() instanceof VirtualThreadEngine, "greenlets on virtual threads");
+    assumeTrue(EngineChoice.engine() instanceof VirtualThreadEngine, "greenlets on virtual threads");
   }
 
   /** The carrier, by name, of the calling virtual thread; null for a platform thread. */
@@ -141,7 +145,7 @@ class CarrierTest {
     Greenlet root = Greenlet.current();
     Greenlet target = Greenlet.of(args -> "target on " + carrier(), root, "target");
     Greenlet g = Greenlet.of(args -> {
-      EngineDifferencesTest.initialiseClass(
+      initialiseClass(
           () -> assertRefused(IllegalStateException.class, target::switchTo, Greenlet.current(), "native frame"));
       return "g";
     }, root);
@@ -165,7 +169,7 @@ class CarrierTest {
     Greenlet.of(args -> {
       Cursor<Integer> c = g.sharedCursor();
       for (int i = 0; i < 3; i++) {
-        EngineDifferencesTest.initialiseClass(
+        initialiseClass(
             () -> assertRefused(IllegalStateException.class, c::hasNext, Greenlet.current(), "native frame"));
         trace.add(c.next());
       }
@@ -190,12 +194,12 @@ class CarrierTest {
       Cursor<Object> c = g.sharedCursor();
       trace.add(c.next());
       for (Executable call : List.<Executable>of(() -> c.send("lost"), () -> c.throwInto(new IOException("lost")), c::hasNext)) {
-        EngineDifferencesTest.initialiseClass(
+        initialiseClass(
             () -> assertRefused(IllegalStateException.class, call, Greenlet.current(), "native frame"));
         trace.add(c.next());
       }
       assertTrue(c.hasNext());
-      EngineDifferencesTest.initialiseClass(
+      initialiseClass(
           () -> assertRefused(IllegalStateException.class, c::close, Greenlet.current(), "native frame"));
       trace.add(c.next());
       assertTrue(c.send("sent"));
@@ -617,7 +621,7 @@ class CarrierTest {
     boolean isPlatform = !Thread.currentThread().isVirtual();
     Cursor<String> c = Generator.<String>of(out -> {
       out.yield("before");
-      EngineDifferencesTest.initialiseClass(() -> {
+      initialiseClass(() -> {
         if (isPlatform) {
           assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "generator-", "native frame");
         } else {
@@ -634,7 +638,7 @@ class CarrierTest {
   @DisplayName("A blocking call with a native frame below blocks the puller, until it returns")
   void nativeFrameBlocks() {
     Cursor<String> c = Generator.<String>of(out -> {
-      EngineDifferencesTest.initialiseClass(() -> {
+      initialiseClass(() -> {
         try {
           Threads.PLATFORM.run("other", () -> trace.add("other"));
         } catch (Throwable t) {

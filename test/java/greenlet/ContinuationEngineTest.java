@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.RootTest;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
@@ -28,9 +29,9 @@ class ContinuationEngineTest {
   @EnabledForJreRange(minVersion = 24)
   @DisplayName("the proof at start-up catches an engine that does not inflate its caller's locks")
   void proofCatches() {
-    assertFalse(ContinuationEngine.keepsLocks(() -> {}));
+    assertFalse(ContinuationEngine.keepsLock(() -> {}));
     Object one = new Object();
-    assertFalse(ContinuationEngine.keepsLocks(() -> {
+    assertFalse(ContinuationEngine.keepsLock(() -> {
       synchronized (one) {
         // seven fewer than it takes
       }
@@ -40,8 +41,8 @@ class ContinuationEngineTest {
   @Test
   @DisplayName("the proof at start-up holds with the locks inflated, time and again")
   void proofHolds() {
-    Strand.Locks locks = new Strand.Locks();
-    for (int i = 0; i < 100; i++) assertTrue(ContinuationEngine.keepsLocks(locks::inflate));
+    ThinLocks locks = new ThinLocks();
+    for (int i = 0; i < 100; i++) assertTrue(ContinuationEngine.keepsLock(locks::inflate));
   }
 
   @Test
@@ -50,7 +51,7 @@ class ContinuationEngineTest {
     Object mine = new Object();
     Thread.currentThread().interrupt();
     synchronized (mine) {
-      ContinuationEngine.keepsLocks(() -> {});
+      ContinuationEngine.keepsLock(() -> {});
       assertTrue(Thread.holdsLock(mine));
     }
     assertTrue(Thread.interrupted());

@@ -1,14 +1,15 @@
 package greenlet;
 
-import static greenlet.Refusal.assertRefused;
+import static greenlet.testing.NativeFrame.initialiseClass;
+import static greenlet.testing.Refusal.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.io.InputStream;
-import java.lang.invoke.MethodHandles;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -82,27 +83,8 @@ class EngineDifferencesTest {
     }
   }
 
-  /** Loaded anew for each use; what it calls has the native frame of the class initialiser below. */
-  static final class Initialised {
-    static {
-      inInitialiser.run();
-    }
-  }
-
-  static volatile Runnable inInitialiser;
-
-  static void initialiseClass(Runnable initialiser) throws Exception {
-    assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "a carrier for other virtual threads");
-    inInitialiser = initialiser;
-    try (InputStream in = EngineDifferencesTest.class.getResourceAsStream("EngineDifferencesTest$Initialised.class")) {
-      MethodHandles.lookup().defineHiddenClass(in.readAllBytes(), true);
-    } finally {
-      inInitialiser = null;
-    }
-  }
-
   private static boolean isCarrying() {
-    return Carrier.isAvailable() && !Thread.currentThread().isVirtual();
+    return VirtualThreads.canBeCarried() && !Thread.currentThread().isVirtual();
   }
 
   private static boolean isRefusedAboveNativeFrames() {

@@ -1,6 +1,6 @@
 package greenlet;
 
-import static greenlet.Refusal.assertRefused;
+import static greenlet.testing.Refusal.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -10,6 +10,8 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.Arrays;

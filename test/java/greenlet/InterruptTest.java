@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.util.Iterator;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
@@ -34,7 +37,7 @@ class InterruptTest {
     blocking = new CountDownLatch(1);
     Future<Object> interrupter = Threads.PLATFORM.start("interrupter", () -> {
       Threads.await(blocking);
-      if (Carrier.isAvailable()) Threads.untilWaiting(blocked);
+      if (VirtualThreads.canBeCarried()) Threads.untilWaiting(blocked);
       owner.interrupt();
       return null;
     });

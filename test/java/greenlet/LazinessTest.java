@@ -2,6 +2,7 @@ package greenlet;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import greenlet.testing.RootTest;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;

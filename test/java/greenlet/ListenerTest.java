@@ -8,6 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;

@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;

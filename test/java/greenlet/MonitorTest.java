@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;

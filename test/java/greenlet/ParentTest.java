@@ -1,11 +1,14 @@
 package greenlet;
 
-import static greenlet.Refusal.assertRefused;
+import static greenlet.testing.Refusal.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.lang.ref.WeakReference;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Future;

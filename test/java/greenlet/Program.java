@@ -2,6 +2,7 @@ package greenlet;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import greenlet.testing.Threads;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,5 +1,6 @@
 package greenlet;
 
+import greenlet.testing.Threads;
 import java.lang.reflect.Method;
 
 /** A ScopedValue, by reflection: the tests are compiled for a JDK that has them as a preview only. */
@@ -23,7 +24,7 @@ final class Scoped {
     try {
       method("ScopedValue$Carrier", "run", Runnable.class).invoke(carrier, run);
     } catch (java.lang.reflect.InvocationTargetException e) {
-      throw Greenlet.<RuntimeException>unchecked(e.getCause());
+      throw Threads.<RuntimeException>unchecked(e.getCause());
     }
   }
 

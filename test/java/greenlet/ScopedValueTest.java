@@ -2,6 +2,7 @@ package greenlet;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import greenlet.testing.RootTest;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;

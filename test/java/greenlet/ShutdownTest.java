@@ -2,6 +2,8 @@ package greenlet;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 

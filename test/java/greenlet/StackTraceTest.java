@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -150,7 +153,7 @@ class StackTraceTest {
 
   /** From JDK 27 on a virtual thread that waits does not always show the frames of the continuation that it has mounted. */
   private static boolean hidesMounted() {
-    return Runtime.version().feature() >= 27 && Thread.currentThread().isVirtual() && Engine.get() instanceof ContinuationEngine;
+    return Runtime.version().feature() >= 27 && Thread.currentThread().isVirtual() && EngineChoice.engine() instanceof ContinuationEngine;
   }
 
   private static Object pullNext(Iterator<?> it) {

@@ -8,7 +8,7 @@
             [greenlet.examples.dialogs :as dialogs]
             [greenlet.hub :as hub :refer [await! run timeout]]
             [greenlet.watchdog :as watchdog :refer [thrown-by]])
-  (:import (greenlet Task)
+  (:import (greenlet.hub Task)
            (greenlet.examples.dialogs Form)
            (java.beans PropertyChangeEvent PropertyChangeListener)
            (javax.swing JButton JLabel JTextField SwingUtilities)))

@@ -8,7 +8,7 @@
             [greenlet.examples.dialogs-test :as driver :refer [on-event-thread]]
             [greenlet.hub :as hub :refer [run timeout]]
             [greenlet.watchdog :as watchdog])
-  (:import (greenlet Task)
+  (:import (greenlet.hub Task)
            (greenlet.examples.dialogs Form)
            (java.awt AWTEvent Component Rectangle Robot Toolkit Window)
            (java.awt.event AWTEventListener InputEvent PaintEvent WindowEvent)

@@ -1,6 +1,6 @@
 package greenlet.bench;
 
-import greenlet.Bridge;
+import greenlet.bridge.Bridge;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;

@@ -1,6 +1,6 @@
 package greenlet.bench;
 
-import greenlet.Hub;
+import greenlet.hub.Hub;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;

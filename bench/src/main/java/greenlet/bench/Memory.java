@@ -4,7 +4,7 @@ import clojure.java.api.Clojure;
 import clojure.lang.IFn;
 import greenlet.Generator;
 import greenlet.Greenlet;
-import greenlet.Hub;
+import greenlet.hub.Hub;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.Iterator;

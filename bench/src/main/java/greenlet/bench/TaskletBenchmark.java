@@ -1,7 +1,7 @@
 package greenlet.bench;
 
-import greenlet.Channel;
-import greenlet.Tasklet;
+import greenlet.tasklet.Channel;
+import greenlet.tasklet.Tasklet;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;

@@ -1,0 +1,330 @@
+package greenlet;
+
+import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One Java thread in which code of the library's users runs: a thread that somebody else made and that uses greenlets, or a
+ * virtual thread of ours that is the stack of a greenlet or of a generator's body. Control passes from context to context like
+ * a {@linkplain Baton baton}: {@link #pass} hands it over and waits for it.
+ *
+ * <p>Where virtual threads can be carried, a platform thread runs those of its greenlets, and of the bodies that it pulls from,
+ * itself, one after the other, until control returns. Otherwise the JDK schedules them, and each wakes the next.
+ */
+final class Context extends Baton implements Stack {
+  private static final long PLATFORM_SPIN_NANOS = 20_000;
+  private static final long VIRTUAL_SPIN_NANOS = 5_000;
+
+  private static final ThreadLocal<@Nullable Context> OF_THREAD = new ThreadLocal<>();
+
+  /** Null only until the thread of a greenlet or body is about to start. */
+  Thread thread;
+
+  /** Of the thread, if that is one of ours that a platform thread may carry. */
+  private final VirtualThreads.@Nullable Scheduler<Context> scheduler;
+
+  /** On a platform thread: the context that it carries, or waits for to carry on. */
+  private @Nullable Context carried;
+
+  /** What the thread will run, and its name, until it is started. */
+  private @Nullable Runnable task;
+  private @Nullable String name;
+
+  /** The body whose thread this is, if this is a generator's; {@link #group} is then the puller's. */
+  private final @Nullable BodyThread body;
+
+  private final @Nullable StackGroup group;
+
+  /** The innermost generator's body that runs on this stack. */
+  @Nullable RunningBody innermost;
+
+  /** The thread of the body that is being pulled from here right now. */
+  @Nullable Context pulledFrom;
+
+  private @Nullable ThinLocks locks;
+  private boolean over;
+
+  /** Of the calling thread, which is not ours: the root of a group. */
+  Context(StackGroup group) {
+    super(false);
+    this.thread = Thread.currentThread();
+    this.group = group;
+    this.body = null;
+    this.scheduler = null;
+  }
+
+  /** Of a greenlet's own thread, which the first hand-over starts. */
+  Context(StackGroup group, String name, Runnable task) {
+    super(true);
+    this.group = group;
+    this.body = null;
+    this.name = name;
+    this.task = task;
+    this.scheduler = VirtualThreads.canBeCarried() && !group.thread.isVirtual() ? new Scheduler() : null;
+    if (scheduler != null) scheduler.setPuller(group.root);
+  }
+
+  /** Of a generator body's own thread, which the first hand-over starts. */
+  Context(BodyThread body, String name, Runnable task) {
+    super(true);
+    this.group = null;
+    this.body = body;
+    this.name = name;
+    this.task = task;
+    this.scheduler = VirtualThreads.canBeCarried() ? new Scheduler() : null;
+  }
+
+  private static final class Scheduler extends VirtualThreads.Scheduler<Context> {
+    @Override
+    Thread threadOf(Context puller) {
+      return puller.thread;
+    }
+  }
+
+  /** The context of the calling thread; null if that is not ours and has used no greenlets yet. */
+  static @Nullable Context current() {
+    return OF_THREAD.get();
+  }
+
+  /** Makes this the context of the calling thread. */
+  Context makeCurrent() {
+    OF_THREAD.set(this);
+    return this;
+  }
+
+  /** The thread of the generator's body that runs here; null if this is no body's thread. */
+  @Nullable BodyThread body() {
+    return body;
+  }
+
+  /** The group whose current stack runs here: a generator's body runs as part of whoever pulls from it. */
+  StackGroup group() {
+    Context c = this;
+    while (c.body != null) c = c.body.puller();
+    return c.group;
+  }
+
+  /** The owner of a traversal that is first pulled from here and confined to one thread; a shared body is its own owner. */
+  Context owner() {
+    Context c = this;
+    while (c.body != null && c.body.isConfined()) c = c.body.puller();
+    return c.body != null ? c : c.group.root;
+  }
+
+  boolean runs(RunningBody body) {
+    RunningBody of = innermost;
+    while (of != null && of != body) of = of.outer;
+    return of == body;
+  }
+
+  /** Makes every lock that this thread holds one that stays with it when a continuation that it mounts is suspended. */
+  void inflateLocks() {
+    if (locks == null) locks = new ThinLocks();
+    locks.inflate();
+  }
+
+  // Passing control
+
+  /**
+   * Hands the baton to {@code to}, and waits until it comes back. False if this cannot be suspended here; then nothing has
+   * happened, except that {@code to} may have a thread now.
+   */
+  boolean pass(Context to) {
+    if (VirtualThreads.canBeCarried() && to.scheduler != null && to.scheduler.puller() == this) {
+      carry(to);
+      return true;
+    }
+    Context platform = hand(to);
+    if (platform != null && !leave(platform, to)) return false;
+    await();
+    return true;
+  }
+
+  /** Hands the baton to {@code to}, as the last thing that happens in this thread. */
+  void end(Context to) {
+    synchronized (this) {
+      over = true;
+    }
+    hand(to);
+  }
+
+  /** Hands over the baton; returns the platform thread that carries this, if it is to go on with {@code to}. */
+  private @Nullable Context hand(Context to) {
+    Context platform = carriedBy();
+    boolean goesOn = platform != null && platform.canGoOnWith(to);
+    if (platform != null && platform.thread.isInterrupted()) to.bringInterrupt(); // forgotten when this thread leaves that one
+    if (!goesOn) {
+      to.wake();
+      return null;
+    }
+    to.giveHere();
+    if (to != platform) platform.carried = to;
+    return platform;
+  }
+
+  private boolean canGoOnWith(Context to) {
+    return to == this || to.scheduler != null && to.scheduler.puller() == this && to.scheduler.isHeld();
+  }
+
+  /** Gives the baton to this; has the JDK run its thread if nobody pulls from it. */
+  private void wake() {
+    boolean waitsForUs = VirtualThreads.canBeCarried() && scheduler != null && scheduler.puller() == null && scheduler.isReady();
+    give();
+    if (waitsForUs) scheduler.release();
+  }
+
+  // Carrying
+
+  /** The platform thread that runs this virtual one right now. */
+  private @Nullable Context carriedBy() {
+    return VirtualThreads.canBeCarried() && scheduler != null ? scheduler.carriedBy() : null;
+  }
+
+  /** Lets the platform thread of {@code here}, which is about to pull from this body, carry it; null when the pull is over. */
+  void pulledBy(@Nullable Context here) {
+    if (scheduler == null) return;
+    boolean isVirtual = here != null && here.thread.isVirtual();
+    scheduler.setPuller(!isVirtual ? here : scheduler.isHeld() ? here.carriedBy() : null);
+  }
+
+  /** Suspends this, which {@code platform} carries, so that it goes on with {@code to}. False if it cannot be. */
+  private boolean leave(Context platform, Context to) {
+    boolean stays = true;
+    try {
+      scheduler.suspend();
+      stays = !isHere() && carriedBy() != null;
+    } finally {
+      if (stays) {
+        platform.carried = this;
+        to.takeBack();
+      }
+    }
+    return !stays;
+  }
+
+  /** On a platform thread: runs {@code to}, and whoever gets the baton after that, until it is back. */
+  private void carry(Context to) {
+    if (VirtualThreads.needInflatedLocks()) inflateLocks();
+    carried = to;
+    try {
+      if (to.scheduler.isHeld()) to.giveHere();
+      else to.wake();
+      while (!isHere()) {
+        Context next = carried;
+        if (next.scheduler.isReady()) {
+          next.scheduler.step();
+          if (carried == next && next.isHeld() && !isHere()) tellParked(next);
+          continue;
+        }
+        if (next.isHere()) next.unpark(); // a late JDK thread ran it once and parked it
+        parkUnless(next.scheduler::isReady);
+      }
+    } finally {
+      carried = null;
+    }
+    arrive();
+  }
+
+  /**
+   * {@code running}, which this carries, has been suspended by the JDK and keeps the baton. Within a hand-over of ours, such as
+   * where the JDK registers a thread that we start, that concerns nobody.
+   */
+  private void tellParked(Context running) {
+    Context innermost = group.currentContext();
+    while (innermost.pulledFrom != null) innermost = innermost.pulledFrom;
+    if (innermost == running && !running.scheduler.isReady()) group.parked();
+  }
+
+  // As a baton
+
+  @Override
+  void start() {
+    Runnable toRun = task;
+    task = null;
+    try {
+      VirtualThreads.start(r -> thread = newThread(r), () -> {
+        makeCurrent();
+        arrive();
+        toRun.run();
+      });
+    } catch (Throwable t) {
+      task = toRun;
+      throw t;
+    }
+  }
+
+  private Thread newThread(Runnable toRun) {
+    return scheduler != null ? scheduler.newThread(name, toRun) : Thread.ofVirtual().name(name).unstarted(toRun);
+  }
+
+  @Override
+  void park() {
+    LockSupport.park(this);
+  }
+
+  @Override
+  void unpark() {
+    LockSupport.unpark(thread);
+  }
+
+  @Override
+  long spinNanos() {
+    return thread.isVirtual() ? VIRTUAL_SPIN_NANOS : PLATFORM_SPIN_NANOS;
+  }
+
+  @Override
+  boolean passOnInterrupt() {
+    Context to;
+    do {
+      to = carried != null ? carried : body == null ? group.currentContext() : this;
+      if (to == this) to = pulledFrom;
+      if (to == null || isHere()) return false;
+    } while (!to.interrupt());
+    return true;
+  }
+
+  /** False if an interrupt would be lost: this thread has ended, or has yet to begin. */
+  private synchronized boolean interrupt() {
+    if (over || thread == null) return false;
+    thread.interrupt();
+    return true;
+  }
+
+  // Stack traces
+
+  /**
+   * What the code of the library's users has called here, as part of {@code asked}, top first; the stack of a body that is
+   * being pulled from lies above.
+   *
+   * @param mayCrash as for {@link StackTraces#of}
+   */
+  Stream<StackTraceElement> stackTrace(StackGroup asked, boolean mayCrash) {
+    Thread walked = thread; // another thread asks: read once what may change meanwhile
+    Context above = pulledFrom;
+    if (walked == null) return Stream.empty();
+    boolean waits =
+        walked == Thread.currentThread()
+            || above != null
+            || (body != null ? body.isServed() : group.currentContext() != this);
+    boolean isRoot = group != null && group.root == this;
+    StackTraceElement[] frames = StackTraces.of(walked, mayCrash, isOf(asked));
+    return stackTraceAbove(above, asked, mayCrash, StackTraces.ofUsers(frames, waits, !isRoot));
+  }
+
+  static Stream<StackTraceElement> stackTraceAbove(
+      @Nullable Context body, StackGroup asked, boolean mayCrash, Stream<StackTraceElement> puller) {
+    return body == null ? puller : Stream.concat(body.stackTrace(asked, mayCrash), puller);
+  }
+
+  /** Whether the calling thread runs on behalf of {@code asked}, so that what else runs for that is about to wait. */
+  static boolean isOf(StackGroup asked) {
+    Context here = current();
+    return here != null && here.group() == asked;
+  }
+
+  @Override
+  public String toString() {
+    return body == null ? group.toString() : body.toString();
+  }
+}

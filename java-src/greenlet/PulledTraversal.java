@@ -1,0 +1,169 @@
+package greenlet;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A traversal on a stack of its own: the body runs when a value is pulled, up to its next yield. A confined one belongs
+ * to the thread that first pulls it. Any thread may pull another, one at a time.
+ */
+final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> implements StackBody {
+  private final boolean confined;
+  private final BodyStack stack;
+  private @Nullable Context owner;
+  private boolean started;
+  private @Nullable Greenlet puller;
+  private boolean over;
+  private boolean closed;
+
+  /** Whether a value has been yielded that nobody has taken yet. */
+  private boolean ready;
+  private @Nullable T value;
+
+  // What the pending yield returns, or throws.
+  private @Nullable Object sent;
+  private @Nullable Throwable thrown;
+
+  private @Nullable Throwable failure;
+
+  PulledTraversal(Generator<T> generator, boolean confined) {
+    super(generator);
+    this.confined = confined;
+    stack = EngineChoice.engine().bodyStack(this, confined);
+  }
+
+  /** All that happens on the stack of the body. */
+  @Override
+  public void run() {
+    failure = runBody(ThreadState.context());
+    over = true;
+  }
+
+  @Override
+  public String name() {
+    return toString();
+  }
+
+  /** Runs the body as far as its next yield, unless it has yielded already. False at its end. */
+  boolean advance() {
+    if (ready && !confined) return true;
+    Context here = ThreadState.context(owner);
+    require(here, "pulled from");
+    if (!ready && !over) resume(here);
+    return ready;
+  }
+
+  /** The value that {@link #advance} found. */
+  @Nullable T take() {
+    T taken = value;
+    value = null;
+    ready = false;
+    return taken;
+  }
+
+  @Nullable T peek() {
+    return value;
+  }
+
+  /** Has the pending yield return a value or throw an exception, and runs the body as far as its next yield. */
+  boolean answer(@Nullable Object value, @Nullable Throwable exception) {
+    Context here = ThreadState.context(owner);
+    require(here, exception == null ? "sent to" : "thrown into");
+    if (over) throw new IllegalStateException("nothing can be sent to the " + this + ": its body has ended");
+    if (ready) throw new IllegalStateException("the " + this + " has yielded a value that nobody has taken; take it with next first");
+    if (!started && exception == null) {
+      throw new IllegalStateException("nothing can be sent to the " + this + " yet: its body has not come to a yield; call next first");
+    }
+    if (!started) { // as for a greenlet that has not been started
+      over = true;
+      throw Sneaky.unchecked(exception);
+    }
+    sent = value;
+    thrown = exception;
+    resume(here);
+    return ready;
+  }
+
+  /** Unwinds the body, if it is suspended. */
+  void close() {
+    if (closed) return;
+    Context here = ThreadState.context(owner);
+    require(here, "closed");
+    try {
+      if (started && !over) {
+        exit = new GreenletExit();
+        resume(here);
+      }
+      over = true;
+    } finally {
+      closed = over;
+      if (closed) take();
+    }
+  }
+
+  boolean isOver() {
+    return over;
+  }
+
+  @Nullable Object result() {
+    require(ThreadState.context(owner), "asked for its result");
+    if (!over) throw new IllegalStateException("the " + this + " has no result yet: its body has not ended");
+    return result;
+  }
+
+  private void require(Context here, String verb) {
+    if (confined && owner != here) requireOwner(here, verb);
+    if (puller != null) {
+      throw new IllegalStateException("the " + this + " cannot be " + verb + " by " + here.group() + ": " + puller
+          + " is pulling from it, and its body is running or has switched away; let it come to its next yield first");
+    }
+    if (closed) throw new IllegalStateException("the " + this + " cannot be " + verb + ": it has been closed; begin another traversal");
+  }
+
+  private void requireOwner(Context here, String verb) {
+    Context home = here.owner();
+    if (owner != null && owner != home) {
+      throw new WrongThreadException("the " + this + " cannot be " + verb + " in thread " + StackGroup.describe(home.thread)
+          + ": it belongs to thread " + StackGroup.describe(owner.thread) + ", which first pulled from it; "
+          + "use a seq or a stream, which any thread may continue");
+    }
+  }
+
+  private void resume(Context here) {
+    if (confined && owner == null) owner = here.owner();
+    puller = ThreadState.of(here).current();
+    try {
+      stack.resume(here);
+      started = true;
+    } catch (Throwable t) { // refused
+      sent = null;
+      thrown = null;
+      exit = null;
+      throw t;
+    } finally {
+      puller = null;
+    }
+    Throwable uncaught = failure;
+    if (uncaught == null) return;
+    failure = null;
+    throw Sneaky.unchecked(uncaught);
+  }
+
+  @Override
+  @Nullable Object suspend(Context here, T yielded) {
+    value = yielded;
+    ready = true;
+    try {
+      stack.suspend(here);
+    } catch (Throwable t) { // refused
+      take();
+      throw t;
+    }
+    if (exit != null) throw exit;
+    Object answer = sent;
+    if (answer != null) sent = null;
+    Throwable exception = thrown;
+    if (exception != null) thrown = null;
+    if (exception != null) throw Sneaky.unchecked(exception);
+    return answer;
+  }
+}

@@ -1,0 +1,54 @@
+package greenlet;
+
+import java.util.Arrays;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/** What the code of the library's users has called: stack traces without the frames of the library. */
+final class StackTraces {
+  private static final Pattern OURS = // all that is in the packages on top of this one, but for their tests
+      Pattern.compile("greenlet\\.((Greenlet|Generator|Cursor|\\w*Traversal|ThreadState|StackGroup|Context|Baton|Body(Stack|Thread)"
+          + "|\\w*Engine|PullerScheduler|VirtualThreads|ScopedValues|ThinLocks|LeakDetector|Probe|core|generator|event|async)([.$].*)?"
+          + "|(hub|tasklet|bridge)(\\$.*|\\.(?!\\w+Test\\b).*)?)");
+  private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
+      Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");
+
+  private static final long MOST_NANOS_TO_PARK = 100_000_000;
+  private static final StackTraceElement[] NONE = {};
+
+  private StackTraces() {}
+
+  /**
+   * What {@code thread} has on its stack, top first. {@code mayCrash}: newer HotSpots crash if they come upon one of our
+   * continuations just as it is being suspended in a virtual thread that runs. Then there is nothing of a virtual thread that
+   * runs; one that is {@code aboutToWait} is waited for.
+   */
+  static StackTraceElement[] of(Thread thread, boolean mayCrash, boolean aboutToWait) {
+    if (mayCrash && thread.isVirtual() && thread != Thread.currentThread()) {
+      long most = aboutToWait ? MOST_NANOS_TO_PARK : 0;
+      long start = System.nanoTime();
+      while (thread.getState() == Thread.State.RUNNABLE) {
+        if (System.nanoTime() - start >= most) return NONE;
+        Thread.onSpinWait();
+      }
+    }
+    return thread.getStackTrace();
+  }
+
+  /**
+   * The frames of {@code all}, top first, that are the users'. Where the stack {@code waits}, or the caller asks for its own,
+   * without what lies above the topmost frame of ours; where its thread {@code isOurs}, without what lies below the lowest.
+   */
+  static Stream<StackTraceElement> ofUsers(StackTraceElement[] all, boolean waits, boolean isOurs) {
+    int from = 0;
+    int to = all.length;
+    if (waits) while (from < to && !isOurs(all[from])) from++;
+    if (isOurs) while (to > from && !isOurs(all[to - 1])) to--;
+    return Arrays.stream(all, from, to)
+        .filter(frame -> !isOurs(frame) && !MECHANISM.matcher(frame.getClassName()).matches());
+  }
+
+  private static boolean isOurs(StackTraceElement frame) {
+    return OURS.matcher(frame.getClassName()).matches();
+  }
+}

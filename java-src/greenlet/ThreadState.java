@@ -1,0 +1,160 @@
+package greenlet;
+
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The greenlets of one thread: the root, which is what the thread itself runs, and all that were first started from one of
+ * them. One of them is current. What a transfer carries lies here for the time of the transfer and no longer.
+ */
+final class ThreadState extends StackGroup {
+  private final Greenlet rootGreenlet;
+  private Greenlet current;
+  @Nullable SwitchListener listener;
+  @Nullable Scheduler scheduler;
+
+  /** By the index of a {@link RootLocal}. */
+  @Nullable Object[] locals = {};
+
+  /** Hears that the current greenlet has been parked by the JDK, by {@code Thread.sleep} for one, and not by a switch. */
+  @Nullable Consumer<Greenlet> parkListener;
+
+  // On the way from one greenlet to the next
+  private @Nullable Greenlet origin;
+  private @Nullable Object value;
+  private @Nullable Throwable error;
+
+  private ThreadState() {
+    rootGreenlet = new Greenlet(this, EngineChoice.engine().rootStack(root));
+    current = rootGreenlet;
+  }
+
+  /** The state of the calling thread's greenlets; of the puller's, in the body of a generator. */
+  static ThreadState here() {
+    return of(context());
+  }
+
+  static ThreadState of(Context here) {
+    return (ThreadState) here.group();
+  }
+
+  /** The context of the calling thread, which becomes the root of a group if it is none yet. */
+  static Context context() {
+    Context known = Context.current();
+    return known != null ? known : new ThreadState().root.makeCurrent();
+  }
+
+  /** The same, without a look-up where it is {@code likely}. */
+  static Context context(@Nullable Context likely) {
+    return likely != null && likely.thread == Thread.currentThread() ? likely : context();
+  }
+
+  Greenlet current() {
+    return current;
+  }
+
+  Greenlet rootGreenlet() {
+    return rootGreenlet;
+  }
+
+  @Override
+  Stack currentStack() {
+    return current.stack;
+  }
+
+  @Override
+  void parked() {
+    if (parkListener != null) parkListener.accept(current);
+  }
+
+  /**
+   * Suspends the current greenlet, on whose stack this is called, and has a value or an exception delivered to
+   * {@code target}, or where that is dead to its nearest living ancestor. Returns or throws what is delivered to
+   * the caller in the end.
+   */
+  @Nullable Object transfer(Greenlet target, @Nullable Object sent, @Nullable Throwable thrown) throws Throwable {
+    if (target.isFinished() && thrown instanceof GreenletExit) { // rule X5
+      sent = thrown;
+      thrown = null;
+    }
+    Greenlet to = living(target);
+    Greenlet from = current;
+    boolean starts = to.enter(this);
+    depart(from, to, sent, thrown);
+    if (to != from) {
+      try {
+        EngineChoice.engine().transfer(this, from.stack, to.stack, from);
+      } catch (Throwable t) { // refused: nothing has happened
+        current = from;
+        origin = null;
+        value = null;
+        error = null;
+        if (starts) to.leave();
+        throw t;
+      }
+    }
+    return arrive();
+  }
+
+  /** The end of {@code from}: gives its result, or its exception, and the control to its nearest living ancestor. */
+  void bequeath(Greenlet from, @Nullable Object result, @Nullable Throwable thrown) {
+    Greenlet to = living(from);
+    try {
+      to.enter(this);
+    } catch (Throwable t) { // an unstarted parent that was moved to another thread meanwhile
+      if (thrown != null) t.addSuppressed(thrown);
+      thrown = t;
+      to = rootGreenlet;
+    }
+    depart(from, to, result, thrown);
+  }
+
+  /** An unstarted greenlet dies of it, as rule E3 has it; if another one cannot be resumed, the root hears of it. */
+  @Override
+  void refuse(Throwable why) {
+    Greenlet next = current;
+    if (next.isToBegin()) next.die(null, why);
+    else depart(next, rootGreenlet, null, why);
+  }
+
+  private static Greenlet living(Greenlet g) {
+    while (g.isFinished()) g = g.parentOrSelf();
+    return g;
+  }
+
+  /** What is null already is not written: G1 charges for each reference that is stored in an old object. */
+  private void depart(@Nullable Greenlet from, Greenlet to, @Nullable Object sent, @Nullable Throwable thrown) {
+    if (listener != null) origin = from;
+    if (thrown != null) error = thrown;
+    value = sent;
+    current = to;
+  }
+
+  /** Takes what was sent to the current greenlet, which is told to the listener first. */
+  @Nullable Object arrive() throws Throwable {
+    Object sent = value;
+    Throwable thrown = error;
+    value = null;
+    if (thrown != null) error = null;
+    if (listener != null) thrown = tell(listener, thrown);
+    if (thrown != null) throw thrown;
+    return sent;
+  }
+
+  private @Nullable Throwable tell(SwitchListener listener, @Nullable Throwable thrown) {
+    Greenlet from = origin;
+    origin = null;
+    try {
+      listener.onSwitch(thrown == null ? SwitchListener.Event.SWITCH : SwitchListener.Event.THROW, from, current);
+      return thrown;
+    } catch (Throwable t) {
+      this.listener = null;
+      return t;
+    }
+  }
+
+  @Override
+  public String toString() {
+    return current.toString();
+  }
+}

@@ -1,0 +1,420 @@
+package greenlet.hub;
+
+import greenlet.Greenlet;
+import greenlet.GreenletExit;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A greenlet that a {@link Hub} runs, and that has a result. Made by {@link Hub#spawn}.
+ *
+ * <p>It runs in the hub's thread when its turn comes, until it waits or ends. It ends with a value; with an exception; or
+ * quietly, with a {@link GreenletExit}, because it was {@linkplain #kill killed}: that is an end by cancellation, of
+ * which the {@link #result} is a {@link CancellationException}.
+ *
+ * <p>What waits may be called in the hub's thread alone; the rest from any. A hub holds its tasks until they have ended.
+ *
+ * @param <T> the type of the result
+ */
+public final class Task<T extends @Nullable Object> {
+  private static final AtomicInteger COUNT = new AtomicInteger();
+
+  private final Hub hub;
+  private final @Nullable String name;
+  private final int number;
+  private @Nullable Callable<? extends T> body;
+  private volatile @Nullable Object outcome;
+
+  // In the ring of the hub's tasks, while it is one of them.
+  private Task<?> next = this;
+  private Task<?> previous = this;
+
+  /** The scope that it belongs to. */
+  private final @Nullable Scope home;
+
+  /** The innermost scope that it is in. */
+  @Nullable Scope scope;
+
+  /** What it waits for. */
+  Hub.@Nullable Waiter<?> waiter;
+
+  /** From when it is ready for the first time until it ends. */
+  volatile @Nullable Greenlet greenlet;
+
+  /** What makes it ready later. */
+  Hub.@Nullable Timer start;
+
+  private boolean started;
+  private int asking;
+  private @Nullable ArrayDeque<Throwable> interrupts;
+  private @Nullable List<Runnable> links;
+  private @Nullable CompletableFuture<T> future;
+
+  Task(Hub hub, @Nullable String name, Callable<? extends T> body, @Nullable Scope home) {
+    this.hub = hub;
+    this.name = name;
+    this.number = name == null ? COUNT.incrementAndGet() : 0;
+    this.body = body;
+    this.home = home;
+    this.scope = home;
+  }
+
+  /**
+   * The task that is running in the calling thread, also where a generator's body or a greenlet runs as a part of it.
+   *
+   * @return the task; null outside of the tasks of a hub
+   */
+  public static @Nullable Task<?> current() {
+    Hub hub = Hub.currentIfAny();
+    return hub == null || hub.current == null || hub.isOutsider(hub.current) ? null : hub.current;
+  }
+
+  /**
+   * The hub that runs it.
+   *
+   * @return the hub
+   */
+  public Hub hub() {
+    return hub;
+  }
+
+  /**
+   * Its name.
+   *
+   * @return the name it was given, or one that is made up
+   */
+  public String name() {
+    return name != null ? name : "task-" + Integer.toUnsignedString(number);
+  }
+
+  // Asking
+
+  /**
+   * Whether it has ended.
+   *
+   * @return true if it has ended, in whichever way
+   */
+  public boolean isDone() {
+    return outcome != null;
+  }
+
+  /**
+   * Whether it has ended with a value.
+   *
+   * @return false if it has not ended, or was killed, or ended with an exception
+   */
+  public boolean isSuccessful() {
+    return outcome != null && Hub.Outcome.thrown(outcome) == null;
+  }
+
+  /**
+   * The exception that it has ended with.
+   *
+   * @return the exception, a {@link GreenletExit} if it was killed; null if it has not ended, or with a value
+   */
+  public @Nullable Throwable exception() {
+    return Hub.Outcome.thrown(outcome);
+  }
+
+  /**
+   * Where it is: what its body has called, without the frames of this library. May be called from any thread.
+   *
+   * @return the frames, the innermost first; empty if it has not begun or has ended
+   */
+  public StackTraceElement[] stackTrace() {
+    Greenlet g = greenlet;
+    return g == null ? new StackTraceElement[0] : g.stackTrace();
+  }
+
+  // Waiting for it
+
+  /** Has the current task wait until this one has ended, in whichever way. */
+  public void join() {
+    if (outcome != null) return;
+    if (hub.requireCurrent() == this) throw new IllegalStateException(this + " cannot wait for its own end");
+    var ended = new Hub.Waiter<@Nullable Object>(hub, this, false);
+    Runnable link = () -> ended.wake(null);
+    addLink(link);
+    try {
+      ended.await();
+    } finally {
+      if (links != null) links.remove(link);
+    }
+  }
+
+  /**
+   * Has the current task wait until this one has ended, but not for longer than a limit.
+   *
+   * @param limit how long
+   * @return whether it has ended
+   */
+  public boolean join(Duration limit) {
+    Hub.timeout(limit, () -> {
+      join();
+      return null;
+    }, () -> null);
+    return isDone();
+  }
+
+  /**
+   * Has the current task wait until this one has ended. Within a task of another hub, that one waits.
+   *
+   * @return its result; the exception that ended it comes out of this call, the same object
+   * @throws CancellationException if it was killed
+   */
+  @SuppressWarnings("unchecked")
+  public T result() {
+    if (outcome == null) {
+      Hub here = Hub.current();
+      if (here != hub) return Hub.await(toCompletableFuture());
+      asking++;
+      try {
+        join();
+      } finally {
+        asking--;
+      }
+    }
+    try {
+      return (T) Hub.Outcome.open(outcome);
+    } catch (GreenletExit e) {
+      throw (CancellationException) new CancellationException(this + " was killed").initCause(e);
+    } catch (Throwable t) {
+      throw Sneaky.unchecked(t);
+    }
+  }
+
+  /**
+   * Has the current task wait until this one has ended, but not for longer than a limit.
+   *
+   * @param limit how long
+   * @return its result, as from {@link #result()}
+   * @throws TimeoutException if it has not ended by then
+   */
+  public T result(Duration limit) throws TimeoutException {
+    return Hub.timeout(limit, this::result);
+  }
+
+  /**
+   * Its end as a future, for other threads. To cancel that does not touch the task. May be called from any thread.
+   *
+   * @return the future, always the same: completed with the result, with the exception, or cancelled
+   */
+  public CompletableFuture<T> toCompletableFuture() {
+    synchronized (this) {
+      if (future != null) return future;
+      future = new CompletableFuture<>();
+    }
+    CompletableFuture<T> f = future;
+    hub.inThread(() -> {
+      asking++;
+      whenEnded(() -> complete(f));
+    });
+    return f;
+  }
+
+  @SuppressWarnings("unchecked")
+  private void complete(CompletableFuture<T> f) {
+    Throwable thrown = exception();
+    if (thrown instanceof GreenletExit) f.cancel(false);
+    else if (thrown != null) f.completeExceptionally(thrown);
+    else {
+      try {
+        f.complete((T) Hub.Outcome.open(outcome));
+      } catch (Throwable t) {
+        throw new AssertionError(t);
+      }
+    }
+  }
+
+  /**
+   * Has a new task of the hub call a function when this one has ended; soon, if it has already. Counts as asking for the
+   * result. May be called from any thread.
+   *
+   * @param callback called with this task
+   */
+  public void link(Consumer<? super Task<T>> callback) {
+    if (callback == null) throw new IllegalArgumentException("nothing to link to " + this + ": got null");
+    hub.inThread(() -> {
+      asking++;
+      whenEnded(() -> hub.execute(() -> callback.accept(this)));
+    });
+  }
+
+  /**
+   * Has a function called when this task has ended, as a part of its end; at once, if it has ended already. May be called
+   * from any thread.
+   *
+   * @param callback called with this task, in the hub's thread; must not wait
+   */
+  public void rawLink(Consumer<? super Task<T>> callback) {
+    if (callback == null) throw new IllegalArgumentException("nothing to link to " + this + ": got null");
+    hub.inThread(() -> whenEnded(() -> {
+      try {
+        callback.accept(this);
+      } catch (Throwable t) {
+        hub.report(this, t);
+      }
+    }));
+  }
+
+  private void whenEnded(Runnable link) {
+    if (outcome != null) link.run();
+    else addLink(link);
+  }
+
+  private void addLink(Runnable link) {
+    if (links == null) links = new ArrayList<>(1);
+    links.add(link);
+  }
+
+  // Ending it
+
+  /**
+   * Ends this task: raises a {@link GreenletExit} in it, out of its pending wait or its next one, and waits until it has
+   * ended, so that its {@code finally} blocks have run. One that has not begun never runs; one that has ended stays as it
+   * is; the current one ends here.
+   */
+  public void kill() {
+    if (isDone()) return;
+    if (hub.requireCurrent() == this) throw new GreenletExit();
+    interruptHere(new GreenletExit());
+    join();
+  }
+
+  /**
+   * Raises an exception in this task, out of its pending wait, or out of its next one if it does not wait. One that has not
+   * begun ends with it and never runs; nothing happens to one that has ended. Does not wait. May be called from any thread.
+   *
+   * @param exception what to raise; a {@link GreenletExit} ends it quietly
+   */
+  public void interrupt(Throwable exception) {
+    if (exception == null) throw new IllegalArgumentException("nothing to raise in " + this + ": got null");
+    hub.inThread(() -> interruptHere(exception));
+  }
+
+  /** As {@link #interrupt}, in the hub's thread. */
+  void interruptHere(Throwable exception) {
+    if (outcome != null) return;
+    if (!started && !hub.isOutsider(this)) {
+      if (start != null) hub.cancel(start);
+      end(Hub.Outcome.failure(exception));
+    } else if (waiter == null && hub.isDetached(this)) {
+      hub.throwInto(this, exception);
+    } else {
+      // a greenlet of the task's that waits would end by it, and the task get it as a value and live: so once more
+      boolean isValue = exception instanceof GreenletExit && waiter != null && !waiter.isOf(greenlet) && !hub.isOutsider(this);
+      if (waiter != null && waiter.fail(exception) && !isValue) return;
+      if (interrupts == null) interrupts = new ArrayDeque<>(1);
+      interrupts.add(exception);
+    }
+  }
+
+  /** Raises the first exception that was to be raised while it did not wait. */
+  void raiseInterrupt() {
+    if (interrupts == null) return;
+    Throwable first = interrupts.poll();
+    if (interrupts.isEmpty()) interrupts = null;
+    if (first != null) throw Sneaky.unchecked(first);
+  }
+
+  void forget(Throwable exception) {
+    if (interrupts != null) interrupts.remove(exception);
+  }
+
+  // Running, in the hub's thread
+
+  void insertBefore(Task<?> other) {
+    next = other;
+    previous = other.previous;
+    previous.next = this;
+    other.previous = this;
+  }
+
+  void forEachInRing(Consumer<Task<?>> action) {
+    for (Task<?> task = next; task != this; task = task.next) action.accept(task);
+  }
+
+  void unlink() {
+    previous.next = next;
+    next.previous = previous;
+    next = this;
+    previous = this;
+  }
+
+  /** Somebody is going to ask for its result. */
+  void isAsked() {
+    asking++;
+  }
+
+  /** False if that is ending. */
+  boolean joinScope() {
+    return home == null || home.add(this);
+  }
+
+  @Nullable String givenName() {
+    return name;
+  }
+
+  @Nullable Object run(@Nullable Object... args) {
+    if (outcome == null) {
+      hub.current = this;
+      started = true;
+      Object how;
+      try {
+        Callable<? extends T> toRun = body;
+        body = null;
+        how = Hub.Outcome.of(toRun.call());
+      } catch (Throwable t) {
+        how = Hub.Outcome.failure(t);
+      }
+      end(how);
+    }
+    hub.leave();
+    return null;
+  }
+
+  private void end(Object how) {
+    outcome = how;
+    body = null;
+    greenlet = null;
+    start = null;
+    interrupts = null;
+    Throwable thrown = Hub.Outcome.thrown(how);
+    if (thrown instanceof GreenletExit) thrown = null;
+    List<Runnable> toCall = links;
+    links = null;
+    if (toCall != null) toCall.forEach(Runnable::run);
+    if (home != null) home.ended(this, thrown);
+    else if (thrown != null && asking == 0) hub.report(this, thrown);
+    hub.remove(this);
+  }
+
+  /** Its name and state; for people, and not fixed. */
+  @Override
+  public String toString() {
+    return "Task[" + name() + ", " + state() + "]";
+  }
+
+  /** What it waits for, too. */
+  String description() {
+    Hub.Waiter<?> pending = waiter;
+    return this + (pending == null ? "" : " waits for " + pending);
+  }
+
+  private String state() {
+    if (outcome != null) {
+      Throwable thrown = exception();
+      return thrown == null ? "successful" : thrown instanceof GreenletExit ? "killed" : "failed";
+    }
+    return !started ? "unstarted" : hub.current == this ? "running" : "suspended";
+  }
+}

@@ -1,0 +1,511 @@
+package greenlet.tasklet;
+
+import greenlet.Greenlet;
+import greenlet.RootLocal;
+import java.lang.ref.WeakReference;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.LinkedTransferQueue;
+import java.util.function.BiConsumer;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The tasklets of one thread: the ring of those that can run, in the order in which they will, and the switches between
+ * them. All but {@link #post} is for the thread itself.
+ */
+final class Ring {
+  /*
+   * The ring is Stackless's: the one that runs is its head; who is appended comes in before the head; who is switched to
+   * becomes the head, and the others keep their places. A tasklet is suspended wherever it called a scheduling operation,
+   * at the greenlet that was current then, and the switch goes from there right to where the next one was suspended.
+   *
+   * An operation first rearranges the ring and then switches. Where that is refused, by the engine or by a callback, nobody
+   * else has run, and the operation puts everything back: the number of switches tells, which whoever runs next increases.
+   *
+   * Other threads never touch the ring. They post messages, which the thread reads whenever it looks for who is next.
+   */
+  private static final int FEW = 64;
+  private static final int MOST_LISTED = 20;
+
+  private static final RootLocal<Ring> OF_ROOT = new RootLocal<>(Ring::new);
+
+  final Greenlet root = Greenlet.root();
+  private final Tasklet main;
+  private Tasklet current;
+  private @Nullable Tasklet head;
+  private int count;
+  private long switches;
+
+  /** Those inside of runAll, the innermost last. */
+  private final ArrayDeque<Tasklet> runners = new ArrayDeque<>();
+
+  /** All that have ever been blocked, but for main. Weak, so that who waits for what nobody else knows is garbage. */
+  private final ArrayList<WeakReference<Tasklet>> waiters = new ArrayList<>();
+  private int purgeAt = FEW;
+
+  private final LinkedTransferQueue<Runnable> messages = new LinkedTransferQueue<>();
+
+  int switchTrap;
+  @Nullable BiConsumer<? super Tasklet, ? super Tasklet> scheduleCallback;
+  Channel.@Nullable Callback channelCallback;
+  private boolean callsBack;
+
+  private Ring() {
+    main = new Tasklet(this, root);
+    current = main;
+    link(main, null);
+  }
+
+  /** That of the calling thread. */
+  static Ring here() {
+    return OF_ROOT.get();
+  }
+
+  Tasklet current() {
+    return current;
+  }
+
+  Tasklet main() {
+    return main;
+  }
+
+  int runCount() {
+    drain();
+    return count;
+  }
+
+  // The ring
+
+  /** Puts {@code t} in before {@code successor}; null if the ring is empty. */
+  private void link(Tasklet t, @Nullable Tasklet successor) {
+    if (successor == null) {
+      t.next = t;
+      t.previous = t;
+      head = t;
+    } else {
+      t.next = successor;
+      t.previous = successor.previous;
+      t.previous.next = t;
+      successor.previous = t;
+    }
+    count++;
+    t.state = Tasklet.State.SCHEDULED;
+  }
+
+  private void append(Tasklet t) {
+    link(t, head);
+  }
+
+  private void unlink(Tasklet t, Tasklet.State state) {
+    if (t.next == t) {
+      head = null;
+    } else {
+      t.previous.next = t.next;
+      t.next.previous = t.previous;
+      if (head == t) head = t.next;
+    }
+    t.next = null;
+    t.previous = null;
+    count--;
+    t.state = state;
+  }
+
+  /** Puts {@code t} in as the head; after it left, and has not been suspended after all, that is where it was. */
+  private void rejoin(Tasklet t, @Nullable Tasklet successor) {
+    link(t, successor);
+    head = t;
+  }
+
+  // Switching
+
+  /**
+   * Suspends {@code from}, on whose stack this is called, and lets {@code to} run, which is in the ring. Returns when from
+   * is resumed: null; or if the switch was refused, why, and nobody else has run.
+   */
+  private @Nullable Throwable transfer(Tasklet from, Tasklet to) {
+    if (to == from) return null;
+    Tasklet before = head;
+    long switchesBefore = switches;
+    from.at = Greenlet.current();
+    Throwable thrown = null;
+    try {
+      if (scheduleCallback != null) tell(from, to);
+      head = to;
+      current = to;
+      to.at.switchTo(null);
+    } catch (Throwable t) {
+      if (switches == switchesBefore && !to.greenlet.isDead()) {
+        head = before;
+        current = from;
+        return t;
+      }
+      thrown = t;
+    }
+    switches++;
+    if (head != from) resumedByHand(from, thrown);
+    else if (thrown != null) from.error = thrown; // by a SwitchListener
+    return null;
+  }
+
+  /** On a new tasklet's stack, first thing. */
+  void begin() {
+    switches++;
+  }
+
+  /** {@code t} runs, because somebody switched to its greenlet instead of leaving that to this class. */
+  private void resumedByHand(Tasklet t, @Nullable Throwable thrown) {
+    Tasklet strayed = head;
+    unlink(strayed, strayed.greenlet.isDead() ? Tasklet.State.DEAD : Tasklet.State.PAUSED);
+    strayed.at = strayed.greenlet;
+    if (thrown == null) {
+      thrown = new IllegalStateException(t + " was switched to by hand from " + strayed + ", or got the result of a greenlet "
+          + "whose parent it is, while it was waiting to be scheduled; " + strayed + " is paused now. Switch to tasklets by "
+          + "run and switchTo, and have greenlets end in the tasklet that uses them");
+    }
+    raise(t, thrown);
+    head = t;
+    current = t;
+  }
+
+  /** Has {@code t} throw, as soon as it runs; where it is suspended that is what it is resumed for. */
+  private void raise(Tasklet t, Throwable exception) {
+    if (t.error != null && t.error != exception) exception.addSuppressed(t.error);
+    t.error = exception;
+    if (t.state == Tasklet.State.BLOCKED) unblock(t);
+    else if (t.state == Tasklet.State.PAUSED) append(t);
+  }
+
+  /** Has {@code t} not wait any longer; false if another thread has just served it, so that it has nothing to wait for. */
+  private boolean unblock(Tasklet t) {
+    boolean waited = t.channel.withdraw(t);
+    if (waited) t.value = null;
+    t.channel = null;
+    append(t);
+    return waited;
+  }
+
+  /** Suspends {@code me}, which has left the ring, until it is back. Returns what kept that from happening, or null. */
+  private @Nullable Throwable suspend(Tasklet me) {
+    Tasklet revived;
+    try {
+      revived = fill();
+    } catch (Throwable t) {
+      return t;
+    }
+    Throwable refusal = transfer(me, head);
+    if (refusal != null && revived != null && revived != me) unlink(revived, Tasklet.State.PAUSED);
+    return refusal;
+  }
+
+  /**
+   * Sees to it that somebody can run. Where nobody can, that is whoever waits for just this, by runAll or in main, who is
+   * returned; else another thread has to help, if there is anything that it could do.
+   */
+  private @Nullable Tasklet fill() {
+    drain();
+    while (head == null) {
+      Tasklet boss = boss();
+      if (boss.state == Tasklet.State.PAUSED) {
+        append(boss);
+        return boss;
+      }
+      if (!waitsForOthers()) throw deadlock();
+      try {
+        await();
+      } catch (InterruptedException e) {
+        if (unblock(boss)) raise(boss, e);
+        else Thread.currentThread().interrupt(); // it is to hear first of what it has been given
+      }
+    }
+    return null;
+  }
+
+  /** Who hears of it when the others come to an end, one way or another. */
+  private Tasklet boss() {
+    return runners.isEmpty() ? main : runners.getLast();
+  }
+
+  // The operations, in the order of their names in Stackless
+
+  @Nullable Object schedule() {
+    drain();
+    if (count > 1 || callsBack) {
+      requireSwitching("schedule", null);
+      refuseIf(transfer(current, current.next));
+    }
+    return current.resume();
+  }
+
+  /** Has the running tasklet leave the ring. Returns what it is inserted with. */
+  @Nullable Object pause(String verb) {
+    requireSwitching(verb, null);
+    Tasklet me = current;
+    unlink(me, Tasklet.State.PAUSED);
+    Throwable refusal = suspend(me);
+    if (refusal != null) {
+      if (me.state == Tasklet.State.PAUSED) {
+        rejoin(me, head);
+        throw Sneaky.unchecked(refusal);
+      }
+      head = me; // another thread has inserted it
+    }
+    return me.resume();
+  }
+
+  void runAll(boolean threadblock) {
+    Tasklet me = current;
+    runners.addLast(me);
+    try {
+      drain();
+      do {
+        while (count > 1) pause("run the others");
+      } while (threadblock && waitsForOthers() && await());
+    } catch (InterruptedException e) {
+      throw Sneaky.unchecked(e);
+    } finally {
+      runners.removeLastOccurrence(me);
+    }
+  }
+
+  void insert(Tasklet t, @Nullable Object value) {
+    if (t.state != Tasklet.State.PAUSED) return;
+    t.value = value;
+    append(t);
+  }
+
+  /** For another thread: has {@code t} run next, once the current one stops. */
+  void insertNext(Tasklet t) {
+    if (t.state != Tasklet.State.PAUSED) return;
+    if (head == current) link(t, head.next);
+    else rejoin(t, head); // the current one has just left the ring
+  }
+
+  void remove(Tasklet t) {
+    if (t.state == Tasklet.State.SCHEDULED) unlink(t, Tasklet.State.PAUSED);
+  }
+
+  /** Switches to {@code t} now; the running tasklet stays where it is in the ring, or leaves it. */
+  @Nullable Object run(Tasklet t, boolean leaves) {
+    Tasklet me = current;
+    if (t == me) return me.resume();
+    requireSwitching(leaves ? "switch to" : "run", t);
+    boolean inserts = t.state == Tasklet.State.PAUSED;
+    if (inserts) append(t);
+    Tasklet successor = me.next;
+    if (leaves) unlink(me, Tasklet.State.PAUSED);
+    Throwable refusal = transfer(me, t);
+    if (refusal != null) {
+      if (leaves) rejoin(me, successor);
+      if (inserts) unlink(t, Tasklet.State.PAUSED);
+      throw Sneaky.unchecked(refusal);
+    }
+    return me.resume();
+  }
+
+  /** Throws into {@code t} now. */
+  void throwInto(Tasklet t, Throwable exception) {
+    Tasklet me = current;
+    if (t == me) throw Sneaky.unchecked(exception);
+    requireSwitching("throw into", t);
+    Tasklet.State state = t.state;
+    Channel<?> channel = t.channel;
+    Tasklet behind = t.next;
+    Object value = t.value;
+    Throwable error = t.error;
+    boolean waited = state == Tasklet.State.BLOCKED && unblock(t);
+    raise(t, exception);
+    Throwable refusal = transfer(me, t);
+    if (refusal != null) {
+      t.error = error;
+      if (waited || state == Tasklet.State.PAUSED) unlink(t, state);
+      if (waited) channel.putBack(t, behind, value);
+      throw Sneaky.unchecked(refusal);
+    }
+    me.resume();
+  }
+
+  /** Has {@code t} throw when it is its turn. */
+  void throwLater(Tasklet t, Throwable exception) {
+    if (t.state != Tasklet.State.DEAD) raise(t, exception);
+  }
+
+  // What channels do
+
+  /** Takes {@code me}, running, off the ring, because it is about to block. */
+  void leave(Tasklet me) {
+    if (me != main && !me.enrolled) enrol(me);
+    unlink(me, Tasklet.State.BLOCKED);
+  }
+
+  /** Suspends {@code me}, which waits in the queue of {@code channel}, until it has been served. Returns what it was given. */
+  @Nullable Object block(Tasklet me, Channel<?> channel) {
+    Throwable refusal = suspend(me);
+    if (refusal != null) {
+      boolean served = me.state != Tasklet.State.BLOCKED || !channel.withdraw(me); // by another thread, meanwhile
+      me.channel = null;
+      if (me.state == Tasklet.State.BLOCKED) rejoin(me, head);
+      else head = me;
+      if (!served) {
+        me.value = null;
+        throw Sneaky.unchecked(refusal);
+      }
+    }
+    return me.resume();
+  }
+
+  /**
+   * Makes {@code partner} runnable, which {@code me}, running, has just served.
+   *
+   * @return what kept the switch from happening, where there was to be one; then partner is not in the ring either
+   */
+  @Nullable Throwable meet(Tasklet me, Tasklet partner, boolean toPartner, boolean toNext) {
+    partner.channel = null;
+    link(partner, toPartner ? me.next : me);
+    if (!toPartner && !toNext) return null;
+    Throwable refusal = transfer(me, me.next);
+    if (refusal != null) unlink(partner, Tasklet.State.BLOCKED);
+    return refusal;
+  }
+
+  /** To be posted by another thread that has served {@code t}. */
+  void wake(Tasklet t) {
+    if (t.state != Tasklet.State.BLOCKED || t.channel.holds(t)) return; // something else has woken it, and it waits anew
+    t.channel = null;
+    append(t);
+  }
+
+  // The end of a tasklet
+
+  /** On the stack of {@code t}, last thing. */
+  void end(Tasklet t, @Nullable Throwable thrown) {
+    unlink(t, Tasklet.State.DEAD);
+    Tasklet next = null;
+    try {
+      if (thrown == null) {
+        fill();
+        next = head;
+      }
+    } catch (Throwable deadlock) {
+      thrown = deadlock;
+    }
+    if (thrown != null) raise(next = boss(), thrown);
+    if (scheduleCallback != null) {
+      try {
+        tell(t, next);
+      } catch (Throwable e) {
+        raise(next = boss(), e);
+      }
+    }
+    head = next;
+    current = next;
+    passOn(next.at);
+  }
+
+  /** Has {@code next} get the control when the current greenlet ends. */
+  private static void passOn(Greenlet next) {
+    Greenlet ending = Greenlet.current();
+    for (Greenlet g = next; g != null; g = g.parent()) {
+      if (g.parent() == ending) g.setParent(ending.parent()); // its heir in any case
+    }
+    ending.setParent(next);
+  }
+
+  // Other threads
+
+  /** Has {@code message} run by the thread of this, when it next looks for who can run. May be called from any thread. */
+  void post(Runnable message) {
+    messages.add(message);
+  }
+
+  boolean hasEnded() {
+    return !root.thread().isAlive();
+  }
+
+  String threadName() {
+    Thread thread = root.thread();
+    return '"' + (thread.getName().isEmpty() ? "virtual thread #" + thread.threadId() : thread.getName()) + '"';
+  }
+
+  void drain() {
+    if (messages.isEmpty()) return;
+    for (Runnable m = messages.poll(); m != null; m = messages.poll()) m.run();
+  }
+
+  /** Waits for another thread; always true. */
+  private boolean await() throws InterruptedException {
+    messages.take().run();
+    drain();
+    return true;
+  }
+
+  /** Whether another thread could make one of this thread's tasklets runnable. */
+  private boolean waitsForOthers() {
+    return waiting().anyMatch(t -> t.channel.isShared());
+  }
+
+  private void enrol(Tasklet t) {
+    if (waiters.size() >= purgeAt) {
+      waiters.removeIf(ref -> {
+        Tasklet waiter = ref.get();
+        return waiter == null || waiter.state == Tasklet.State.DEAD;
+      });
+      purgeAt = Math.max(FEW, 2 * waiters.size());
+    }
+    waiters.add(new WeakReference<>(t));
+    t.enrolled = true;
+  }
+
+  private Stream<Tasklet> waiting() {
+    return Stream.concat(Stream.of(main), waiters.stream().map(WeakReference::get))
+        .filter(t -> t != null && t.state == Tasklet.State.BLOCKED);
+  }
+
+  // What is refused
+
+  private IllegalStateException deadlock() {
+    List<Tasklet> all = waiting().toList();
+    StringBuilder s = new StringBuilder("deadlock: no tasklet of thread ").append(threadName())
+        .append(" can run, and nobody else can wake those that wait: ");
+    for (Tasklet t : all.subList(0, Math.min(all.size(), MOST_LISTED))) s.append(t.name()).append(' ').append(t.waitsFor()).append(", ");
+    if (all.size() > MOST_LISTED) s.append("and ").append(all.size() - MOST_LISTED).append(" more, ");
+    s.setLength(s.length() - 2);
+    return new IllegalStateException(s.append("; for a partner in another thread, use a shared channel").toString());
+  }
+
+  void requireSwitching(String verb, @Nullable Object object) {
+    if (switchTrap == 0 && !callsBack) return;
+    String refused = current + " cannot " + verb + (object == null ? "" : " " + object) + " here: ";
+    if (callsBack) throw new IllegalStateException(refused + "a callback is running");
+    throw new IllegalStateException(refused + "that would switch, and the switch trap is set, " + switchTrap + " deep");
+  }
+
+  void requireNoCallback(String verb, Object object) {
+    if (callsBack) throw new IllegalStateException(current + " cannot " + verb + " " + object + " here: a callback is running");
+  }
+
+  private static void refuseIf(@Nullable Throwable refusal) {
+    if (refusal != null) throw Sneaky.unchecked(refusal);
+  }
+
+  // Callbacks
+
+  private void tell(Tasklet from, Tasklet to) {
+    callsBack = true;
+    try {
+      scheduleCallback.accept(from, to);
+    } finally {
+      callsBack = false;
+    }
+  }
+
+  void tell(Channel<?> channel, Tasklet t, boolean sending, boolean willBlock) throws Throwable {
+    callsBack = true;
+    try {
+      channelCallback.onAction(channel, t, sending, willBlock);
+    } finally {
+      callsBack = false;
+    }
+  }
+}
