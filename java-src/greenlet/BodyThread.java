@@ -7,10 +7,9 @@ import org.jspecify.annotations.Nullable;
  * further out, has to happen on the stack of the puller, of which the body is a part. So it is sent there, and the puller, which
  * is waiting in {@link #resume}, does it.
  */
-final class BodyThread implements BodyStack {
+final class BodyThread extends Context implements BodyStack {
   private final StackBody body;
   private final boolean confined;
-  private final Context context;
   private @Nullable Context puller;
 
   private @Nullable Body request;
@@ -19,63 +18,67 @@ final class BodyThread implements BodyStack {
   private @Nullable Throwable failure;
 
   BodyThread(StackBody body, boolean confined) {
+    super(body.name());
     this.body = body;
     this.confined = confined;
-    this.context = new Context(this, body.name(), this::run);
   }
 
+  @Override
+  void run() {
+    body.run();
+    end(puller);
+  }
+
+  @Override
+  Context puller() {
+    return puller;
+  }
+
+  @Override
   boolean isConfined() {
     return confined;
   }
 
-  /** Whether it waits for what it has asked its puller to do. */
-  boolean isServed() {
+  /** Also while the puller does what this has asked it to do. */
+  @Override
+  boolean isSuspended() {
     return served;
-  }
-
-  Context puller() {
-    return puller;
   }
 
   @Override
   public void resume(Context here) {
     Context before = here.pulledFrom;
     puller = here;
-    here.pulledFrom = context;
+    here.pulledFrom = this;
     try {
-      pass(here);
+      advance(here);
       while (request != null) {
         serve();
-        pass(here);
+        advance(here);
       }
     } finally {
-      context.pulledBy(null);
+      pulledBy(null);
       here.pulledFrom = before;
       puller = null;
     }
   }
 
   /** Hands the baton to the body and waits until it comes back. */
-  private void pass(Context here) {
-    context.pulledBy(here);
-    if (!here.pass(context)) throw Engine.refusal(here.group(), null);
-  }
-
-  private void run() {
-    body.run();
-    context.end(puller);
+  private void advance(Context here) {
+    pulledBy(here);
+    if (!here.pass(this)) throw Pinned.refusal(here.group(), null);
   }
 
   @Override
   public void suspend(Context here) {
-    if (!here.pass(puller)) throw Engine.refusal(body + " in " + here.group(), null);
+    if (!here.pass(puller)) throw Pinned.refusal(body + " in " + here.group(), null);
   }
 
   /** Has the puller run {@code toRun} on its stack; to be called on the body's. */
   @Nullable Object onPuller(Body toRun) throws Throwable {
     request = toRun;
     try {
-      suspend(context);
+      suspend(this);
     } catch (Throwable t) { // refused
       request = null;
       throw t;
@@ -92,7 +95,7 @@ final class BodyThread implements BodyStack {
     Body toRun = request;
     request = null;
     served = true;
-    context.pulledBy(null);
+    pulledBy(null);
     try {
       answer = toRun.run();
     } catch (Throwable t) {

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Where virtual threads can be carried, a platform thread runs those of its greenlets, and of the bodies that it pulls from,
  * itself, one after the other, until control returns. Otherwise the JDK schedules them, and each wakes the next.
  */
-final class Context extends Baton implements Stack {
+class Context extends Baton implements Stack {
   private static final long PLATFORM_SPIN_NANOS = 20_000;
   private static final long VIRTUAL_SPIN_NANOS = 5_000;
 
@@ -27,14 +27,11 @@ final class Context extends Baton implements Stack {
   /** On a platform thread: the context that it carries, or waits for to carry on. */
   private @Nullable Context carried;
 
-  /** What the thread will run, and its name, until it is started. */
-  private @Nullable Runnable task;
+  /** Of a thread of ours. */
   private @Nullable String name;
 
-  /** The body whose thread this is, if this is a generator's; {@link #group} is then the puller's. */
-  private final @Nullable BodyThread body;
-
-  private final @Nullable StackGroup group;
+  /** Null in the thread of a generator's body: that is part of the puller's. */
+  private final @Nullable Group group;
 
   /** The innermost generator's body that runs on this stack. */
   @Nullable RunningBody innermost;
@@ -46,33 +43,80 @@ final class Context extends Baton implements Stack {
   private boolean over;
 
   /** Of the calling thread, which is not ours: the root of a group. */
-  Context(StackGroup group) {
+  Context(Group group) {
     super(false);
     this.thread = Thread.currentThread();
     this.group = group;
-    this.body = null;
     this.scheduler = null;
   }
 
   /** Of a greenlet's own thread, which the first hand-over starts. */
-  Context(StackGroup group, String name, Runnable task) {
+  Context(Group group, String name) {
     super(true);
     this.group = group;
-    this.body = null;
     this.name = name;
-    this.task = task;
     this.scheduler = VirtualThreads.canBeCarried() && !group.thread.isVirtual() ? new Scheduler() : null;
     if (scheduler != null) scheduler.setPuller(group.root);
   }
 
   /** Of a generator body's own thread, which the first hand-over starts. */
-  Context(BodyThread body, String name, Runnable task) {
+  Context(String name) {
     super(true);
     this.group = null;
-    this.body = body;
     this.name = name;
-    this.task = task;
     this.scheduler = VirtualThreads.canBeCarried() ? new Scheduler() : null;
+  }
+
+  /** What a thread of ours runs, from its start to its end. */
+  void run() {
+    throw new AssertionError("the thread of " + this + " is not ours");
+  }
+
+  /** The stacks of one thread, which take turns: the thread's own, and those of its greenlets. One of them is current. */
+  abstract static class Group {
+    final Thread thread;
+
+    /** The thread's own. */
+    final Context root;
+
+    /** Between two stacks: the dynamic bindings of the one that was left. */
+    @Nullable Object bindings;
+
+    /** The group of the calling thread. */
+    Group() {
+      thread = Thread.currentThread();
+      root = new Context(this);
+    }
+
+    /** The stack that has the control, or is about to get it. */
+    abstract Stack currentStack();
+
+    /** The stack that is current could not be started or resumed: makes another one current, which hears of it. */
+    abstract void refuse(Throwable why);
+
+    /** The current stack has been parked, by the JDK and not by us: its thread waits for it. */
+    abstract void parked();
+
+    /** The context of the current stack, as far as another one can see; the root's if it has none of its own. */
+    final Context currentContext() {
+      return currentStack() instanceof Context own ? own : root;
+    }
+
+    final boolean hasEnded() {
+      return !thread.isAlive();
+    }
+
+    final String threadName() {
+      return describe(thread);
+    }
+  }
+
+  static String describe(Thread thread) {
+    return '"' + name(thread) + '"';
+  }
+
+  static String name(Thread thread) {
+    return thread.getName().isEmpty() ? "virtual thread #" + thread.threadId() : thread.getName();
   }
 
   private static final class Scheduler extends VirtualThreads.Scheduler<Context> {
@@ -88,38 +132,48 @@ final class Context extends Baton implements Stack {
   }
 
   /** Makes this the context of the calling thread. */
-  Context makeCurrent() {
+  final Context makeCurrent() {
     OF_THREAD.set(this);
     return this;
   }
 
-  /** The thread of the generator's body that runs here; null if this is no body's thread. */
-  @Nullable BodyThread body() {
-    return body;
+  /** Who pulls from the generator's body whose thread this is; null while nobody does, and if this is no body's thread. */
+  @Nullable Context puller() {
+    return null;
+  }
+
+  /** Whether this is the thread of a generator's body that a single thread pulls from. */
+  boolean isConfined() {
+    return false;
+  }
+
+  /** Whether this waits while another stack of its group runs. */
+  boolean isSuspended() {
+    return group.currentContext() != this;
   }
 
   /** The group whose current stack runs here: a generator's body runs as part of whoever pulls from it. */
-  StackGroup group() {
+  final Group group() {
     Context c = this;
-    while (c.body != null) c = c.body.puller();
+    while (c.group == null) c = c.puller();
     return c.group;
   }
 
   /** The owner of a traversal that is first pulled from here and confined to one thread; a shared body is its own owner. */
-  Context owner() {
+  final Context owner() {
     Context c = this;
-    while (c.body != null && c.body.isConfined()) c = c.body.puller();
-    return c.body != null ? c : c.group.root;
+    while (c.isConfined()) c = c.puller();
+    return c.group != null ? c.group.root : c;
   }
 
-  boolean runs(RunningBody body) {
+  final boolean runs(RunningBody body) {
     RunningBody of = innermost;
     while (of != null && of != body) of = of.outer;
     return of == body;
   }
 
   /** Makes every lock that this thread holds one that stays with it when a continuation that it mounts is suspended. */
-  void inflateLocks() {
+  final void inflateLocks() {
     if (locks == null) locks = new ThinLocks();
     locks.inflate();
   }
@@ -130,7 +184,7 @@ final class Context extends Baton implements Stack {
    * Hands the baton to {@code to}, and waits until it comes back. False if this cannot be suspended here; then nothing has
    * happened, except that {@code to} may have a thread now.
    */
-  boolean pass(Context to) {
+  final boolean pass(Context to) {
     if (VirtualThreads.canBeCarried() && to.scheduler != null && to.scheduler.puller() == this) {
       carry(to);
       return true;
@@ -142,7 +196,7 @@ final class Context extends Baton implements Stack {
   }
 
   /** Hands the baton to {@code to}, as the last thing that happens in this thread. */
-  void end(Context to) {
+  final void end(Context to) {
     synchronized (this) {
       over = true;
     }
@@ -182,7 +236,7 @@ final class Context extends Baton implements Stack {
   }
 
   /** Lets the platform thread of {@code here}, which is about to pull from this body, carry it; null when the pull is over. */
-  void pulledBy(@Nullable Context here) {
+  final void pulledBy(@Nullable Context here) {
     if (scheduler == null) return;
     boolean isVirtual = here != null && here.thread.isVirtual();
     scheduler.setPuller(!isVirtual ? here : scheduler.isHeld() ? here.carriedBy() : null);
@@ -240,18 +294,11 @@ final class Context extends Baton implements Stack {
 
   @Override
   void start() {
-    Runnable toRun = task;
-    task = null;
-    try {
-      VirtualThreads.start(r -> thread = newThread(r), () -> {
-        makeCurrent();
-        arrive();
-        toRun.run();
-      });
-    } catch (Throwable t) {
-      task = toRun;
-      throw t;
-    }
+    VirtualThreads.start(r -> thread = newThread(r), () -> {
+      makeCurrent();
+      arrive();
+      run();
+    });
   }
 
   private Thread newThread(Runnable toRun) {
@@ -277,7 +324,7 @@ final class Context extends Baton implements Stack {
   boolean passOnInterrupt() {
     Context to;
     do {
-      to = carried != null ? carried : body == null ? group.currentContext() : this;
+      to = carried != null ? carried : group != null ? group.currentContext() : this;
       if (to == this) to = pulledFrom;
       if (to == null || isHere()) return false;
     } while (!to.interrupt());
@@ -299,32 +346,32 @@ final class Context extends Baton implements Stack {
    *
    * @param mayCrash as for {@link StackTraces#of}
    */
-  Stream<StackTraceElement> stackTrace(StackGroup asked, boolean mayCrash) {
+  final Stream<StackTraceElement> stackTrace(Group asked, boolean mayCrash) {
     Thread walked = thread; // another thread asks: read once what may change meanwhile
     Context above = pulledFrom;
     if (walked == null) return Stream.empty();
     boolean waits =
         walked == Thread.currentThread()
             || above != null
-            || (body != null ? body.isServed() : group.currentContext() != this);
+            || isSuspended();
     boolean isRoot = group != null && group.root == this;
     StackTraceElement[] frames = StackTraces.of(walked, mayCrash, isOf(asked));
     return stackTraceAbove(above, asked, mayCrash, StackTraces.ofUsers(frames, waits, !isRoot));
   }
 
   static Stream<StackTraceElement> stackTraceAbove(
-      @Nullable Context body, StackGroup asked, boolean mayCrash, Stream<StackTraceElement> puller) {
+      @Nullable Context body, Group asked, boolean mayCrash, Stream<StackTraceElement> puller) {
     return body == null ? puller : Stream.concat(body.stackTrace(asked, mayCrash), puller);
   }
 
   /** Whether the calling thread runs on behalf of {@code asked}, so that what else runs for that is about to wait. */
-  static boolean isOf(StackGroup asked) {
+  static boolean isOf(Group asked) {
     Context here = current();
     return here != null && here.group() == asked;
   }
 
   @Override
   public String toString() {
-    return body == null ? group.toString() : body.toString();
+    return group.toString();
   }
 }

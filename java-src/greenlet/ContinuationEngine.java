@@ -107,7 +107,7 @@ final class ContinuationEngine extends Engine {
 
   @Override
   public String toString() {
-    return describe(CONTINUATION, null);
+    return describe(Flags.CONTINUATION_ENGINE, null);
   }
 
   // Greenlets
@@ -118,12 +118,12 @@ final class ContinuationEngine extends Engine {
   }
 
   @Override
-  Stack newStack(StackGroup group, StackBody body) {
+  Stack newStack(Context.Group group, StackBody body) {
     return new GreenletStack(group, body);
   }
 
   @Override
-  void transfer(StackGroup group, Stack from, Stack to, Object who) {
+  void transfer(Context.Group group, Stack from, Stack to, Object who) {
     Context here = group.root;
     RunningBody innermost = here.innermost;
     Object bindings = Bindings.current();
@@ -138,7 +138,7 @@ final class ContinuationEngine extends Engine {
       if (left instanceof GreenletStack) ScopedValues.keep(SUSPEND_GREENLET);
       else mountInTurn(group, left);
     } catch (IllegalStateException e) {
-      throw refusal(who, e);
+      throw Pinned.refusal(who, e);
     } finally {
       if (here.innermost != innermost) here.innermost = innermost;
       if (pulledFrom != null) {
@@ -151,7 +151,7 @@ final class ContinuationEngine extends Engine {
   }
 
   /** Mounts whichever stack is current, one after the other, until it is the root's turn again. */
-  private void mountInTurn(StackGroup group, Stack root) {
+  private void mountInTurn(Context.Group group, Stack root) {
     if (inflatesLocks) group.root.inflateLocks();
     ScopedValues.keep(() -> {
       boolean isFirst = true;
@@ -192,13 +192,13 @@ final class ContinuationEngine extends Engine {
       }
     }
 
-    private final StackGroup group;
+    private final Context.Group group;
     private final StackBody body;
     private final Object continuation;
     private volatile int use;
     private volatile boolean over;
 
-    GreenletStack(StackGroup group, StackBody body) {
+    GreenletStack(Context.Group group, StackBody body) {
       this.group = group;
       this.body = body;
       continuation = newContinuation(GREENLETS, this);
@@ -300,7 +300,7 @@ final class ContinuationEngine extends Engine {
         ScopedValues.keep(suspend);
       } catch (IllegalStateException e) {
         bindings = pullers;
-        throw refusal(body + " in " + here.group(), e);
+        throw Pinned.refusal(body + " in " + here.group(), e);
       }
       Bindings.exchange(bindings, mine);
     }
@@ -311,13 +311,13 @@ final class ContinuationEngine extends Engine {
   private static final boolean RUNNING_MAY_BE_WALKED = Runtime.version().feature() == 21;
 
   @Override
-  Stream<StackTraceElement> stackTrace(StackGroup group, Stack stack) {
+  Stream<StackTraceElement> stackTrace(Context.Group group, Stack stack) {
     Context body = group.currentStack() == stack ? group.root.pulledFrom : ((SwitchedStack) stack).pulledFrom;
     boolean waits = body != null || group.thread == Thread.currentThread();
     return Context.stackTraceAbove(body, group, !RUNNING_MAY_BE_WALKED, onItsStack(group, stack, waits));
   }
 
-  private static Stream<StackTraceElement> onItsStack(StackGroup group, Stack stack, boolean waits) {
+  private static Stream<StackTraceElement> onItsStack(Context.Group group, Stack stack, boolean waits) {
     boolean isRoot = true;
     if (stack instanceof GreenletStack greenlet) {
       StackTraceElement[] suspended = greenlet.read();

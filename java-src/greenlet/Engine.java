@@ -10,17 +10,13 @@ import org.jspecify.annotations.Nullable;
  * stacks, and nothing of greenlets and generators.
  */
 abstract class Engine {
-  static final String PROPERTY = "greenlet.engine";
-  static final String VIRTUAL_THREAD = "virtual-thread";
-  static final String CONTINUATION = "continuation";
-
   /** The property's name for it, then in brackets which faster paths are off, and why. */
   @Override
   public abstract String toString();
 
   static String describe(String name, @Nullable String whyNotContinuation) {
     String slower = Stream.of(
-            whyNotContinuation == null ? null : "not " + CONTINUATION + ": " + whyNotContinuation,
+            whyNotContinuation == null ? null : "not " + Flags.CONTINUATION_ENGINE + ": " + whyNotContinuation,
             VirtualThreads.canBeCarried() ? null : "virtual threads not carried by the thread that waits for them: " + VirtualThreads.whyNotCarried())
         .filter(Objects::nonNull)
         .collect(Collectors.joining("; "));
@@ -31,25 +27,18 @@ abstract class Engine {
   abstract Stack rootStack(Context root);
 
   /** A new stack of {@code group}, for {@code body}. Once that has run, the stack that is current then is resumed. */
-  abstract Stack newStack(StackGroup group, StackBody body);
+  abstract Stack newStack(Context.Group group, StackBody body);
 
   /**
    * Suspends {@code from}, on which this is called, and lets {@code to} run, from its start or from where it called transfer
    * itself. Returns when somebody transfers to {@code from}. In the group {@code to} is current already. Throws only if {@code to}
    * cannot be started, or if {@code from}, which runs {@code who}, cannot be suspended where it is; then nothing has happened.
    */
-  abstract void transfer(StackGroup group, Stack from, Stack to, Object who);
+  abstract void transfer(Context.Group group, Stack from, Stack to, Object who);
 
   /** A stack for a generator's body. A {@code confined} one is resumed by a single thread, another by any thread. */
   abstract <B extends RunningBody & StackBody> BodyStack bodyStack(B body, boolean confined);
 
   /** What is on {@code stack}, which is not over, top first, without the library's frames. */
-  abstract Stream<StackTraceElement> stackTrace(StackGroup group, Stack stack);
-
-  /** What to throw where {@code who} would have to be suspended on top of a frame that cannot be. */
-  static IllegalStateException refusal(Object who, @Nullable Throwable cause) {
-    return new IllegalStateException(who + " cannot be suspended here: a native frame lies on its stack, such as that of a class "
-        + "initialiser" + (Runtime.version().feature() < 24 ? ", or it is inside of synchronized" : "") + "; switch outside of it, "
-        + "or use -D" + PROPERTY + "=" + VIRTUAL_THREAD + " without " + Flags.JAVA_LANG, cause);
-  }
+  abstract Stream<StackTraceElement> stackTrace(Context.Group group, Stack stack);
 }

@@ -10,19 +10,19 @@ final class EngineChoice {
   static {
     Engine engine = null;
     String refusal = null;
-    String asked = System.getProperty(Engine.PROPERTY);
-    if (asked == null || asked.equals(Engine.CONTINUATION)) {
+    String asked = System.getProperty(Flags.ENGINE);
+    if (asked == null || asked.equals(Flags.CONTINUATION_ENGINE)) {
       try {
         engine = ContinuationEngine.proven();
       } catch (ContinuationEngine.Unavailable e) {
         if (asked == null) engine = new VirtualThreadEngine(e.getMessage());
-        else refusal = "-D" + Engine.PROPERTY + "=" + asked + ": this engine cannot be had: " + e.getMessage();
+        else refusal = "-D" + Flags.ENGINE + "=" + asked + ": this engine cannot be had: " + e.getMessage();
       }
-    } else if (asked.equals(Engine.VIRTUAL_THREAD)) {
+    } else if (asked.equals(Flags.VIRTUAL_THREAD_ENGINE)) {
       engine = new VirtualThreadEngine(null);
     } else {
-      refusal = "-D" + Engine.PROPERTY + "=" + asked + ": there is no such engine; use " + Engine.CONTINUATION + " or "
-          + Engine.VIRTUAL_THREAD + ", or leave the property out for the faster one that can be had";
+      refusal = "-D" + Flags.ENGINE + "=" + asked + ": there is no such engine; use " + Flags.CONTINUATION_ENGINE + " or "
+          + Flags.VIRTUAL_THREAD_ENGINE + ", or leave the property out for the faster one that can be had";
     }
     ENGINE = engine;
     REFUSAL = refusal;

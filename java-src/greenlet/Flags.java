@@ -1,7 +1,12 @@
 package greenlet;
 
-/** The JVM options by which a user consents to what is no public API of the JDK. Each is used in one class. */
+/** How a user chooses an engine, and the JVM options by which he consents to what is no public API of the JDK. */
 final class Flags {
+  /** The system property that names the engine. */
+  static final String ENGINE = "greenlet.engine";
+  static final String VIRTUAL_THREAD_ENGINE = "virtual-thread";
+  static final String CONTINUATION_ENGINE = "continuation";
+
   private static final String OUR_MODULE = Flags.class.getModule().isNamed() ? Flags.class.getModule().getName() : "ALL-UNNAMED";
 
   /** Opens continuations, to {@link ContinuationEngine}. */

@@ -205,8 +205,7 @@ public final class Greenlet implements AutoCloseable {
   }
 
   private @Nullable Object transfer(Context here, @Nullable Object value, @Nullable Throwable exception) throws Throwable {
-    BodyThread generatorBody = here.body();
-    if (generatorBody != null) { // it is the puller that switches, and the body along with it
+    if (here instanceof BodyThread generatorBody) { // it is the puller that switches, and the body along with it
       return generatorBody.onPuller(none -> transfer(ThreadState.context(), value, exception));
     }
     ThreadState state = ThreadState.of(here);

@@ -122,8 +122,8 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   private void requireOwner(Context here, String verb) {
     Context home = here.owner();
     if (owner != null && owner != home) {
-      throw new WrongThreadException("the " + this + " cannot be " + verb + " in thread " + StackGroup.describe(home.thread)
-          + ": it belongs to thread " + StackGroup.describe(owner.thread) + ", which first pulled from it; "
+      throw new WrongThreadException("the " + this + " cannot be " + verb + " in thread " + Context.describe(home.thread)
+          + ": it belongs to thread " + Context.describe(owner.thread) + ", which first pulled from it; "
           + "use a seq or a stream, which any thread may continue");
     }
   }

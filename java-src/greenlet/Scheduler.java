@@ -1,5 +1,6 @@
 package greenlet;
 
+import java.util.Map;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -41,12 +42,13 @@ public interface Scheduler {
   void await(Object what, boolean fromOutside, Consumer<Runnable> start);
 
   /**
-   * What the current greenlet runs as part of: whatever of its own this scheduler lets take turns, a task for one. Two greenlets
-   * of which one may wait for the other without blocking it are of different tasks.
+   * The variables of the task that the current greenlet runs as part of, for others to keep there what belongs to the task and
+   * goes with it. A task is whatever of its own this scheduler lets take turns. Of two tasks one may wait for the other. Called
+   * in this scheduler's thread.
    *
-   * @return the task; null outside of any
+   * @return the variables; null outside of any task
    */
-  default @Nullable Object task() {
+  default @Nullable Map<Object, Object> taskLocals() {
     return null;
   }
 

@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
  * The greenlets of one thread: the root, which is what the thread itself runs, and all that were first started from one of
  * them. One of them is current. What a transfer carries lies here for the time of the transfer and no longer.
  */
-final class ThreadState extends StackGroup {
+final class ThreadState extends Context.Group {
   private final Greenlet rootGreenlet;
   private Greenlet current;
   @Nullable SwitchListener listener;

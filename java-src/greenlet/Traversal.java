@@ -51,8 +51,7 @@ abstract class Traversal<T extends @Nullable Object> extends RunningBody impleme
   public final @Nullable Object yield(T value) {
     Context here = ThreadState.context(context);
     if (here.runs(this)) return deliver(here, value);
-    BodyThread further = here.body();
-    if (further == null) {
+    if (!(here instanceof BodyThread further)) {
       throw new IllegalStateException("cannot yield to the traversal of " + generator + " from " + here.group()
           + ": its body is not running there; it is over, or belongs to another greenlet or thread");
     }

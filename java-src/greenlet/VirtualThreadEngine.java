@@ -13,7 +13,7 @@ final class VirtualThreadEngine extends Engine {
 
   @Override
   public String toString() {
-    return describe(VIRTUAL_THREAD, whyNotContinuation);
+    return describe(Flags.VIRTUAL_THREAD_ENGINE, whyNotContinuation);
   }
 
   @Override
@@ -22,26 +22,38 @@ final class VirtualThreadEngine extends Engine {
   }
 
   @Override
-  Stack newStack(StackGroup group, StackBody body) {
-    return new Context(group, body.name() + "@" + StackGroup.name(group.thread), () -> run(group, body));
+  Stack newStack(Context.Group group, StackBody body) {
+    return new GreenletThread(group, body);
   }
 
-  private static void run(StackGroup group, StackBody body) {
-    Context here = Context.current();
-    body.run();
-    while (true) {
-      try {
-        here.end((Context) group.currentStack());
-        return;
-      } catch (Throwable t) { // it is unstarted, and no thread could be had for it
-        group.refuse(t);
+  private static final class GreenletThread extends Context {
+    private @Nullable StackBody body;
+
+    GreenletThread(Context.Group group, StackBody body) {
+      super(group, body.name() + "@" + name(group.thread));
+      this.body = body;
+    }
+
+    @Override
+    void run() {
+      StackBody toRun = body;
+      body = null;
+      toRun.run();
+      Group group = group();
+      while (true) {
+        try {
+          end((Context) group.currentStack());
+          return;
+        } catch (Throwable t) { // it is unstarted, and no thread could be had for it
+          group.refuse(t);
+        }
       }
     }
   }
 
   @Override
-  void transfer(StackGroup group, Stack from, Stack to, Object who) {
-    if (!((Context) from).pass((Context) to)) throw refusal(who, null);
+  void transfer(Context.Group group, Stack from, Stack to, Object who) {
+    if (!((Context) from).pass((Context) to)) throw Pinned.refusal(who, null);
   }
 
   @Override
@@ -50,7 +62,7 @@ final class VirtualThreadEngine extends Engine {
   }
 
   @Override
-  Stream<StackTraceElement> stackTrace(StackGroup group, Stack stack) {
+  Stream<StackTraceElement> stackTrace(Context.Group group, Stack stack) {
     return ((Context) stack).stackTrace(group, false);
   }
 }

@@ -118,8 +118,8 @@ public final class Hub implements Executor {
     }
 
     @Override
-    public @Nullable Object task() {
-      return current == outsider ? null : current;
+    public @Nullable Map<Object, Object> taskLocals() {
+      return current == null || current == outsider ? null : current.locals();
     }
   };
 

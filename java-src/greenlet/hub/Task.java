@@ -5,7 +5,9 @@ import greenlet.GreenletExit;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -58,6 +60,7 @@ public final class Task<T extends @Nullable Object> {
   private @Nullable ArrayDeque<Throwable> interrupts;
   private @Nullable List<Runnable> links;
   private @Nullable CompletableFuture<T> future;
+  private @Nullable Map<Object, Object> locals;
 
   Task(Hub hub, @Nullable String name, Callable<? extends T> body, @Nullable Scope home) {
     this.hub = hub;
@@ -360,6 +363,12 @@ public final class Task<T extends @Nullable Object> {
     return home == null || home.add(this);
   }
 
+  /** For other schedulers that run within it. */
+  Map<Object, Object> locals() {
+    if (locals == null) locals = new IdentityHashMap<>(1);
+    return locals;
+  }
+
   @Nullable String givenName() {
     return name;
   }
@@ -388,6 +397,7 @@ public final class Task<T extends @Nullable Object> {
     greenlet = null;
     start = null;
     interrupts = null;
+    locals = null;
     Throwable thrown = Hub.Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;
     List<Runnable> toCall = links;

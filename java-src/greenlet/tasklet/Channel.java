@@ -318,7 +318,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     synchronized (this) {
       confinedTo = owner;
     }
-    if (confinedTo == null || confinedTo == here) endIterations(here);
+    if (confinedTo == null || confinedTo.root == here.root) endIterations(here);
     else confinedTo.post(() -> endIterations(confinedTo));
   }
 
@@ -454,7 +454,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     synchronized (this) {
       if (owner == null) owner = here;
     }
-    if (owner == here) return;
+    if (owner.root == here.root) return;
     throw new WrongThreadException(here.current() + " of thread " + here.threadName() + " cannot use " + this
         + ", which is confined to thread " + owner.threadName() + "; for several threads, make a shared channel");
   }

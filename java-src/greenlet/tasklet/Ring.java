@@ -2,10 +2,12 @@ package greenlet.tasklet;
 
 import greenlet.Greenlet;
 import greenlet.RootLocal;
+import greenlet.Scheduler;
 import java.lang.ref.WeakReference;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.LinkedTransferQueue;
 import java.util.function.BiConsumer;
 import java.util.stream.Stream;
@@ -13,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The tasklets of one thread: the ring of those that can run, in the order in which they will, and the switches between
- * them. All but {@link #post} is for the thread itself.
+ * them. Within a task of another scheduler, such as a hub's, they are the tasklets of that task: the ring waits in that
+ * scheduler when none of them can run. All but {@link #post} is for the thread itself.
  */
 final class Ring {
   /*
@@ -24,7 +27,7 @@ final class Ring {
    * An operation first rearranges the ring and then switches. Where that is refused, by the engine or by a callback, nobody
    * else has run, and the operation puts everything back: the number of switches tells, which whoever runs next increases.
    *
-   * Other threads never touch the ring. They post messages, which the thread reads whenever it looks for who is next.
+   * Other threads, and other tasks, never touch the ring. They post messages, which it reads whenever it looks for who is next.
    */
   private static final int FEW = 64;
   private static final int MOST_LISTED = 20;
@@ -47,6 +50,12 @@ final class Ring {
 
   private final LinkedTransferQueue<Runnable> messages = new LinkedTransferQueue<>();
 
+  /** Ends the wait in another scheduler. */
+  private volatile @Nullable Runnable waker;
+
+  /** What the other scheduler has raised while it was too late to give up waiting: for the next wait. */
+  private @Nullable Throwable postponed;
+
   int switchTrap;
   @Nullable BiConsumer<? super Tasklet, ? super Tasklet> scheduleCallback;
   Channel.@Nullable Callback channelCallback;
@@ -58,9 +67,11 @@ final class Ring {
     link(main, null);
   }
 
-  /** That of the calling thread. */
+  /** That of the task, if the caller runs in one of another scheduler's; else that of the calling thread. */
   static Ring here() {
-    return OF_ROOT.get();
+    Scheduler outer = Scheduler.registered();
+    Map<Object, Object> task = outer == null ? null : outer.taskLocals();
+    return task == null ? OF_ROOT.get() : (Ring) task.computeIfAbsent(Ring.class, key -> new Ring());
   }
 
   Tasklet current() {
@@ -211,12 +222,12 @@ final class Ring {
         append(boss);
         return boss;
       }
-      if (!waitsForOthers()) throw deadlock();
+      if (Scheduler.registered() == null && !waitsForOthers()) throw deadlock();
       try {
         await();
-      } catch (InterruptedException e) {
+      } catch (Throwable e) {
         if (unblock(boss)) raise(boss, e);
-        else Thread.currentThread().interrupt(); // it is to hear first of what it has been given
+        else postpone(e); // it has been served already: deliver that first
       }
     }
     return null;
@@ -417,6 +428,8 @@ final class Ring {
   /** Has {@code message} run by the thread of this, when it next looks for who can run. May be called from any thread. */
   void post(Runnable message) {
     messages.add(message);
+    Runnable wake = waker;
+    if (wake != null) wake.run();
   }
 
   boolean hasEnded() {
@@ -433,11 +446,34 @@ final class Ring {
     for (Runnable m = messages.poll(); m != null; m = messages.poll()) m.run();
   }
 
-  /** Waits for another thread; always true. */
+  /** Waits for a message of another thread or task; always true. */
   private boolean await() throws InterruptedException {
-    messages.take().run();
+    Scheduler outer = Scheduler.registered();
+    if (outer == null) messages.take().run();
+    else await(outer);
     drain();
     return true;
+  }
+
+  private void await(Scheduler outer) {
+    if (postponed != null) {
+      Throwable raised = postponed;
+      postponed = null;
+      throw Sneaky.unchecked(raised);
+    }
+    try {
+      outer.await(this, waitsForOthers(), wake -> {
+        waker = wake;
+        if (!messages.isEmpty()) wake.run();
+      });
+    } finally {
+      waker = null;
+    }
+  }
+
+  private void postpone(Throwable raised) {
+    if (raised instanceof InterruptedException) Thread.currentThread().interrupt();
+    else postponed = raised;
   }
 
   /** Whether another thread could make one of this thread's tasklets runnable. */
@@ -465,13 +501,23 @@ final class Ring {
   // What is refused
 
   private IllegalStateException deadlock() {
+    return new IllegalStateException("deadlock: no tasklet of thread " + threadName() + " can run, and nobody else can wake those "
+        + "that wait: " + describeWaiting() + "; for a partner in another thread, use a shared channel");
+  }
+
+  private String describeWaiting() {
     List<Tasklet> all = waiting().toList();
-    StringBuilder s = new StringBuilder("deadlock: no tasklet of thread ").append(threadName())
-        .append(" can run, and nobody else can wake those that wait: ");
+    StringBuilder s = new StringBuilder();
     for (Tasklet t : all.subList(0, Math.min(all.size(), MOST_LISTED))) s.append(t.name()).append(' ').append(t.waitsFor()).append(", ");
     if (all.size() > MOST_LISTED) s.append("and ").append(all.size() - MOST_LISTED).append(" more, ");
     s.setLength(s.length() - 2);
-    return new IllegalStateException(s.append("; for a partner in another thread, use a shared channel").toString());
+    return s.toString();
+  }
+
+  /** What it waits for in another scheduler. */
+  @Override
+  public String toString() {
+    return "a partner of one of its tasklets: " + describeWaiting();
   }
 
   void requireSwitching(String verb, @Nullable Object object) {
