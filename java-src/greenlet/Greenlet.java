@@ -396,7 +396,7 @@ public final class Greenlet implements AutoCloseable {
     return "Greenlet[" + name() + ", " + how + ", thread " + of.threadName() + (of.hasEnded() ? ", which has ended]" : "]");
   }
 
-  // Below, what the rest of the library needs of a greenlet.
+  // What the rest of the library needs of a greenlet
 
   boolean isRoot() {
     return parent == null;
@@ -409,11 +409,6 @@ public final class Greenlet implements AutoCloseable {
   /** Null until it is started. */
   @Nullable ThreadState state() {
     return state;
-  }
-
-  Greenlet parentOrSelf() {
-    Greenlet p = parent;
-    return p == null ? this : p;
   }
 
   /** Where it belongs, or would belong if it were started now. */

@@ -118,7 +118,7 @@ final class ThreadState extends Context.Group {
   }
 
   private static Greenlet living(Greenlet g) {
-    while (g.isFinished()) g = g.parentOrSelf();
+    while (g.isFinished()) g = g.parent(); // a root never is
     return g;
   }
 

@@ -528,7 +528,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     balance -= t.sends ? 1 : -1;
   }
 
-  // For the scheduler
+  // For the ring
 
   /** Takes {@code t} out of the queue; false if it is not there any more. */
   boolean withdraw(Tasklet t) {

@@ -46,14 +46,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The model is that of <a href="https://stackless.readthedocs.io">Stackless Python</a>.
  */
-public final class Tasklet {
-  enum State {
-    PAUSED,
-    SCHEDULED,
-    BLOCKED,
-    DEAD
-  }
-
+public final class Tasklet extends RingNode {
   private static final AtomicInteger COUNT = new AtomicInteger();
 
   private final String name;
@@ -62,30 +55,6 @@ public final class Tasklet {
   private @Nullable Body body;
   private @Nullable Object @Nullable [] args;
   private volatile boolean blockTrap;
-
-  // What follows is the scheduler's, and while it is blocked also the channel's.
-
-  volatile State state = State.PAUSED;
-
-  /** Its neighbours, in the ring or in the queue of a channel. */
-  @Nullable Tasklet next;
-  @Nullable Tasklet previous;
-
-  /** What it waits on; whether to send, or to receive in an iteration; whether it is in the queue there. */
-  @Nullable Channel<?> channel;
-  boolean sends;
-  boolean iterates;
-  boolean queued;
-
-  /** What it sends, while it waits to; what it gets when it is resumed. */
-  @Nullable Object value;
-  @Nullable Throwable error;
-
-  /** Where it is suspended: its own greenlet or another that it uses. */
-  Greenlet at;
-
-  /** Whether the scheduler knows it for one that may be waiting. */
-  boolean enrolled;
 
   /** The main tasklet. */
   Tasklet(Ring ring, Greenlet root) {
@@ -512,15 +481,5 @@ public final class Tasklet {
     at = null;
     ring.end(this, thrown);
     return null;
-  }
-
-  /** On its own stack, when it has been resumed: what it was given, or an exception that was raised in it. */
-  @Nullable Object resume() {
-    Throwable thrown = error;
-    Object given = value;
-    if (given != null) value = null;
-    if (thrown == null) return given;
-    error = null;
-    throw Sneaky.unchecked(thrown);
   }
 }

@@ -805,7 +805,7 @@
      (switch! g)
      (let [frames (map (fn [^StackTraceElement e] [(.getClassName e) (.getMethodName e)]) (g/stack g))]
        (is (= 4 (count (filter #{["greenlet.core_test$descend" "invokeStatic"]} frames))))
-       (is (not-any? #(re-find #"^greenlet\.(core|Greenlet|Strand)($|\$)" (first %)) frames))))))
+       (is (not-any? #(re-find #"^greenlet\.(core|Greenlet|Context)($|\$)" (first %)) frames))))))
 
 (deftest yield-in-a-plain-greenlet
   (on-each-root

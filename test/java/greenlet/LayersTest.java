@@ -3,6 +3,7 @@ package greenlet;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
@@ -57,13 +58,17 @@ class LayersTest {
   }
 
   @Test
-  @DisplayName("The circles in the core are greenlets and generators: none has more than five classes")
+  @DisplayName("The circles in the core are greenlets and generators; none anywhere has more than five classes")
   void circles() {
     assertEquals(
         Set.of(
             Set.of("Greenlet", "Scheduler", "SwitchListener", "ThreadState"),
             Set.of("Cursor", "Generator", "PulledTraversal", "PushedTraversal", "Traversal")),
         circlesOf("greenlet"));
+    for (String library : List.of("hub", "tasklet", "bridge")) {
+      Set<Set<String>> circles = circlesOf("greenlet." + library);
+      assertTrue(circles.stream().allMatch(circle -> circle.size() <= 5), circles::toString);
+    }
   }
 
   /** The sets of top-level classes of a package in which each depends, in the end, on each. */
