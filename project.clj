@@ -1,7 +1,13 @@
 (def flags ["--add-exports" "java.base/jdk.internal.vm=ALL-UNNAMED" ; the engine continuation
             "--add-opens" "java.base/java.lang=ALL-UNNAMED"]) ; bodies of seqs carried by the thread that pulls
 
-(defproject greenlet-clj/greenlet-clj "0.1.0"
+(def version ; pom.xml, the core's, beside this file, has it
+  (->> (clojure.java.io/file (.getParent (.getAbsoluteFile (clojure.java.io/file *file*))) "pom.xml")
+       slurp
+       (re-find #"(?s)<artifactId>greenlet-core</artifactId>.*?<version>(.+?)</version>")
+       second))
+
+(defproject greenlet-clj/greenlet-clj version
   :description "Greenlets for Clojure and Java: coroutines with a stack of their own"
   :license {:name "EPL-2.0" :url "https://www.eclipse.org/legal/epl-2.0/"}
   :dependencies []
