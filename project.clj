@@ -19,6 +19,9 @@
   :pom-location "target/lein/" ; pom.xml beside this file is the core's
   :javac-options ["--release" "21" "-Xlint:all"]
   :jar-exclusions [#"\.java$" #"module-info"]
+  :filespecs [{:type :fn, :fn (fn [project] {:type :bytes, :path "META-INF/LICENSE"
+                                             :bytes (slurp (str (:root project) "/LICENSE"))})}]
+  :manifest {"Implementation-Title" "greenlet-clj", "Implementation-Version" ~version}
   :test-selectors {:default (complement :window) ; that needs a display: bin/test examples
                    :light #(not-any? % [:window :heavy])}
   :global-vars {*warn-on-reflection* true}
