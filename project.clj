@@ -7,6 +7,15 @@
        (re-find #"(?s)<artifactId>greenlet-core</artifactId>.*?<version>(.+?)</version>")
        second))
 
+;; The JAR has Clojure alone and depends on greenlet-core, which Maven builds. A clone compiles java-src itself: Leiningen resolves
+;; dependencies before all else, and nothing need be installed yet. So the profile published has the dependency, and only these
+;; tasks take it. install is bin/install, which installs both, and does without the profile dev that these aliases are in.
+(def publishing
+  (into {"install" ["with-profile" "bin-install" "run" "-m" "clojure.main"
+                    "-e" "(-> (ProcessBuilder. [\"bin/install\"]) .inheritIO .start .waitFor System/exit)"]}
+        (for [task ["jar" "pom" "uberjar" "deploy"]]
+          [task ["with-profile" "provided,published" task]])))
+
 (defproject greenlet-clj/greenlet-clj version
   :description "Greenlets for Clojure and Java: coroutines with a stack of their own"
   :license {:name "EPL-2.0" :url "https://www.eclipse.org/legal/epl-2.0/"}
@@ -18,7 +27,7 @@
   :target-path "target/lein"
   :pom-location "target/lein/" ; pom.xml beside this file is the core's
   :javac-options ["--release" "21" "-Xlint:all"]
-  :jar-exclusions [#"\.java$" #"module-info"]
+  :jar-exclusions [#"\.java$" #"\.class$"]
   :filespecs [{:type :fn, :fn (fn [project] {:type :bytes, :path "META-INF/LICENSE"
                                              :bytes (slurp (str (:root project) "/LICENSE"))})}]
   :manifest {"Implementation-Title" "greenlet-clj", "Implementation-Version" ~version}
@@ -31,7 +40,11 @@
              :dev {:dependencies [[org.clojure/test.check "1.1.3"]
                                   [org.clojure/core.async "1.9.865"]
                                   [org.knowm.xchart/xchart "3.8.8"]] ; for examples
-                   :source-paths ["examples"]}
+                   :source-paths ["examples"]
+                   :aliases ~publishing}
+             :published ^:leaky {:dependencies [[greenlet-clj/greenlet-core ~version]]
+                                 :java-source-paths ^:replace []}
+             :bin-install {:eval-in :leiningen, :prep-tasks ^:replace [], :global-vars ^:replace {}}
              :virtual-thread {:jvm-opts ["-Dgreenlet.engine=virtual-thread"]}
              :continuation {:jvm-opts ~(into ["-Dgreenlet.engine=continuation"] flags)}
              :repl {:jvm-opts ~flags}
