@@ -34,7 +34,7 @@ class Context extends Baton implements Stack {
   private final @Nullable Group group;
 
   /** The innermost generator's body that runs on this stack. */
-  @Nullable RunningBody innermost;
+  @Nullable GeneratorRun innermost;
 
   /** The thread of the body that is being pulled from here right now. */
   @Nullable Context pulledFrom;
@@ -166,8 +166,8 @@ class Context extends Baton implements Stack {
     return c.group != null ? c.group.root : c;
   }
 
-  final boolean runs(RunningBody body) {
-    RunningBody of = innermost;
+  final boolean runs(GeneratorRun body) {
+    GeneratorRun of = innermost;
     while (of != null && of != body) of = of.outer;
     return of == body;
   }

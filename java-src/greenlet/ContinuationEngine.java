@@ -118,14 +118,14 @@ final class ContinuationEngine extends Engine {
   }
 
   @Override
-  Stack newStack(Context.Group group, StackBody body) {
+  Stack newStack(Context.Group group, EntryPoint body) {
     return new GreenletStack(group, body);
   }
 
   @Override
   void transfer(Context.Group group, Stack from, Stack to, Object who) {
     Context here = group.root;
-    RunningBody innermost = here.innermost;
+    GeneratorRun innermost = here.innermost;
     Object bindings = Bindings.current();
     Context pulledFrom = here.pulledFrom;
     SwitchedStack left = (SwitchedStack) from;
@@ -193,12 +193,12 @@ final class ContinuationEngine extends Engine {
     }
 
     private final Context.Group group;
-    private final StackBody body;
+    private final EntryPoint body;
     private final Object continuation;
     private volatile int use;
     private volatile boolean over;
 
-    GreenletStack(Context.Group group, StackBody body) {
+    GreenletStack(Context.Group group, EntryPoint body) {
       this.group = group;
       this.body = body;
       continuation = newContinuation(GREENLETS, this);
@@ -239,21 +239,21 @@ final class ContinuationEngine extends Engine {
   // The bodies of generators
 
   @Override
-  <B extends RunningBody & StackBody> BodyStack bodyStack(B body, boolean confined) {
-    return confined ? new MountedBody(body, body) : new BodyThread(body, false);
+  <B extends GeneratorRun & EntryPoint> GeneratorStack generatorStack(B body, boolean confined) {
+    return confined ? new MountedBody(body, body) : new GeneratorThread(body, false);
   }
 
-  private final class MountedBody implements BodyStack, Runnable {
-    private final RunningBody outermost;
-    private final StackBody body;
+  private final class MountedBody implements GeneratorStack, Runnable {
+    private final GeneratorRun outermost;
+    private final EntryPoint body;
     private final Object continuation;
     private final Runnable suspend;
-    private @Nullable RunningBody innermost;
+    private @Nullable GeneratorRun innermost;
 
     /** In force where control came from that is here now. */
     private @Nullable Object bindings;
 
-    MountedBody(RunningBody outermost, StackBody body) {
+    MountedBody(GeneratorRun outermost, EntryPoint body) {
       this.outermost = outermost;
       this.body = body;
       Object scope = newScope("generator"); // one scope for each body, so that a yield can suspend nested bodies too
@@ -263,7 +263,7 @@ final class ContinuationEngine extends Engine {
 
     @Override
     public void resume(Context here) {
-      RunningBody pullers = here.innermost;
+      GeneratorRun pullers = here.innermost;
       Object pullersBindings = Bindings.current();
       bindings = pullersBindings;
       if (innermost != null) {

@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * How a stack is suspended and resumed: the one seam between what the library promises and how the JVM does it. An engine knows
- * stacks, and nothing of greenlets and generators.
+ * stacks, those that switch and those that are pulled from, and not what runs on them.
  */
 abstract class Engine {
   /** The property's name for it, then in brackets which faster paths are off, and why. */
@@ -26,8 +26,8 @@ abstract class Engine {
   /** The stack that a thread has anyway, as one of its group. */
   abstract Stack rootStack(Context root);
 
-  /** A new stack of {@code group}, for {@code body}. Once that has run, the stack that is current then is resumed. */
-  abstract Stack newStack(Context.Group group, StackBody body);
+  /** A new stack of {@code group}, for {@code entry}. Once that has run, the stack that is current then is resumed. */
+  abstract Stack newStack(Context.Group group, EntryPoint entry);
 
   /**
    * Suspends {@code from}, on which this is called, and lets {@code to} run, from its start or from where it called transfer
@@ -37,7 +37,7 @@ abstract class Engine {
   abstract void transfer(Context.Group group, Stack from, Stack to, Object who);
 
   /** A stack for a generator's body. A {@code confined} one is resumed by a single thread, another by any thread. */
-  abstract <B extends RunningBody & StackBody> BodyStack bodyStack(B body, boolean confined);
+  abstract <B extends GeneratorRun & EntryPoint> GeneratorStack generatorStack(B body, boolean confined);
 
   /** What is on {@code stack}, which is not over, top first, without the library's frames. */
   abstract Stream<StackTraceElement> stackTrace(Context.Group group, Stack stack);

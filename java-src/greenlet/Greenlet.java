@@ -205,7 +205,7 @@ public final class Greenlet implements AutoCloseable {
   }
 
   private @Nullable Object transfer(Context here, @Nullable Object value, @Nullable Throwable exception) throws Throwable {
-    if (here instanceof BodyThread generatorBody) { // it is the puller that switches, and the body along with it
+    if (here instanceof GeneratorThread generatorBody) { // it is the puller that switches, and the body along with it
       return generatorBody.onPuller(none -> transfer(ThreadState.context(), value, exception));
     }
     ThreadState state = ThreadState.of(here);
@@ -448,7 +448,7 @@ public final class Greenlet implements AutoCloseable {
   }
 
   /** All that happens on the greenlet's own stack. */
-  private record Run(Greenlet greenlet) implements StackBody {
+  private record Run(Greenlet greenlet) implements EntryPoint {
     @Override
     public void run() {
       greenlet.run();

@@ -6,9 +6,9 @@ import org.jspecify.annotations.Nullable;
  * A traversal on a stack of its own: the body runs when a value is pulled, up to its next yield. A confined one belongs
  * to the thread that first pulls it. Any thread may pull another, one at a time.
  */
-final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> implements StackBody {
+final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> implements EntryPoint {
   private final boolean confined;
-  private final BodyStack stack;
+  private final GeneratorStack stack;
   private @Nullable Context owner;
   private boolean started;
   private @Nullable Greenlet puller;
@@ -28,7 +28,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   PulledTraversal(Generator<T> generator, boolean confined) {
     super(generator);
     this.confined = confined;
-    stack = EngineChoice.engine().bodyStack(this, confined);
+    stack = EngineChoice.engine().generatorStack(this, confined);
   }
 
   /** All that happens on the stack of the body. */

@@ -31,7 +31,7 @@ final class PushedTraversal<T extends @Nullable Object> extends Traversal<T> {
 
   @Override
   @Nullable Object suspend(Context here, T value) {
-    RunningBody innermost = here.innermost;
+    GeneratorRun innermost = here.innermost;
     Object bindings = Bindings.current();
     boolean othersBindings = bindings != consumersBindings;
     here.innermost = outer; // what the consumer yields goes further out

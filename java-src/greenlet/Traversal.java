@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
  * One run of a generator's body, and what its yields lead to. The traversals whose bodies run on one stack are a chain
  * from the innermost outwards.
  */
-abstract class Traversal<T extends @Nullable Object> extends RunningBody implements Generator.Yielder<T> {
+abstract class Traversal<T extends @Nullable Object> extends GeneratorRun implements Generator.Yielder<T> {
   /** Set when the traversal ends early: what is raised at the pending yield, and {@linkplain GreenletExit#again again}. */
   @Nullable GreenletExit exit;
 
@@ -51,11 +51,11 @@ abstract class Traversal<T extends @Nullable Object> extends RunningBody impleme
   public final @Nullable Object yield(T value) {
     Context here = ThreadState.context(context);
     if (here.runs(this)) return deliver(here, value);
-    if (!(here instanceof BodyThread further)) {
+    if (!(here instanceof GeneratorThread further)) {
       throw new IllegalStateException("cannot yield to the traversal of " + generator + " from " + here.group()
           + ": its body is not running there; it is over, or belongs to another greenlet or thread");
     }
-    RunningBody suspended = here.innermost;
+    GeneratorRun suspended = here.innermost;
     leaveExtents(suspended, null);
     try { // the body of a traversal further in, on a stack of its own
       return further.onPuller(none -> this.yield(value));
@@ -69,7 +69,7 @@ abstract class Traversal<T extends @Nullable Object> extends RunningBody impleme
   /** Gives the consumer a value; called on the stack of the body. */
   final @Nullable Object deliver(Context here, T value) {
     if (exit != null) throw exit.again();
-    RunningBody suspended = here.innermost;
+    GeneratorRun suspended = here.innermost;
     if (suspended == this && extents == null) return suspend(here, value);
     leaveExtents(suspended, outer);
     try {
@@ -95,14 +95,14 @@ abstract class Traversal<T extends @Nullable Object> extends RunningBody impleme
   }
 
   /** Of the bodies from {@code innermost} outwards, without {@code end}; the innermost extent first. */
-  private static void leaveExtents(@Nullable RunningBody innermost, @Nullable RunningBody end) {
-    for (RunningBody body = innermost; body != end; body = body.outer) {
+  private static void leaveExtents(@Nullable GeneratorRun innermost, @Nullable GeneratorRun end) {
+    for (GeneratorRun body = innermost; body != end; body = body.outer) {
       for (Nested n = ((Traversal<?>) body).extents; n != null; n = n.outer) n.extent.leave();
     }
   }
 
   /** Takes back {@link #leaveExtents}: the outermost extent first. */
-  private static void reenterExtents(@Nullable RunningBody innermost, @Nullable RunningBody end) {
+  private static void reenterExtents(@Nullable GeneratorRun innermost, @Nullable GeneratorRun end) {
     if (innermost == end) return;
     reenterExtents(innermost.outer, end);
     reenter(((Traversal<?>) innermost).extents);

@@ -22,21 +22,21 @@ final class VirtualThreadEngine extends Engine {
   }
 
   @Override
-  Stack newStack(Context.Group group, StackBody body) {
+  Stack newStack(Context.Group group, EntryPoint body) {
     return new GreenletThread(group, body);
   }
 
   private static final class GreenletThread extends Context {
-    private @Nullable StackBody body;
+    private @Nullable EntryPoint body;
 
-    GreenletThread(Context.Group group, StackBody body) {
+    GreenletThread(Context.Group group, EntryPoint body) {
       super(group, body.name() + "@" + name(group.thread));
       this.body = body;
     }
 
     @Override
     void run() {
-      StackBody toRun = body;
+      EntryPoint toRun = body;
       body = null;
       toRun.run();
       Group group = group();
@@ -57,8 +57,8 @@ final class VirtualThreadEngine extends Engine {
   }
 
   @Override
-  <B extends RunningBody & StackBody> BodyStack bodyStack(B body, boolean confined) {
-    return new BodyThread(body, confined);
+  <B extends GeneratorRun & EntryPoint> GeneratorStack generatorStack(B body, boolean confined) {
+    return new GeneratorThread(body, confined);
   }
 
   @Override

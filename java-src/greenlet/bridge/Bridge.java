@@ -348,6 +348,6 @@ public final class Bridge {
    */
   public static <T> Flow.Publisher<T> publisher(Generator<? extends T> generator) {
     require(generator, "a generator");
-    return subscriber -> subscriber.onSubscribe(new PublishedTraversal<T>(generator.sharedCursor(), subscriber));
+    return subscriber -> subscriber.onSubscribe(new CursorSubscription<T>(generator.sharedCursor(), subscriber));
   }
 }

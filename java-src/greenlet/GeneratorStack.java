@@ -1,7 +1,7 @@
 package greenlet;
 
 /** The stack of a generator's body, which runs as part of whoever pulls from it. */
-interface BodyStack {
+interface GeneratorStack {
   /**
    * On the puller's stack, {@code here}: runs the body, from its start or from where it suspended itself, until it suspends
    * itself or ends.

@@ -7,8 +7,8 @@ import org.jspecify.annotations.Nullable;
  * further out, has to happen on the stack of the puller, of which the body is a part. So it is sent there, and the puller, which
  * is waiting in {@link #resume}, does it.
  */
-final class BodyThread extends Context implements BodyStack {
-  private final StackBody body;
+final class GeneratorThread extends Context implements GeneratorStack {
+  private final EntryPoint body;
   private final boolean confined;
   private @Nullable Context puller;
 
@@ -17,7 +17,7 @@ final class BodyThread extends Context implements BodyStack {
   private @Nullable Object answer;
   private @Nullable Throwable failure;
 
-  BodyThread(StackBody body, boolean confined) {
+  GeneratorThread(EntryPoint body, boolean confined) {
     super(body.name());
     this.body = body;
     this.confined = confined;

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * One subscriber's traversal of a generator. Any thread may request and cancel, also from within onNext; whichever finds
  * nobody at it pulls, and goes on until all that was requested meanwhile has been sent.
  */
-final class PublishedTraversal<T> implements Flow.Subscription {
+final class CursorSubscription<T> implements Flow.Subscription {
   private final Cursor<? extends T> elements;
   private final Flow.Subscriber<? super T> subscriber;
 
@@ -20,7 +20,7 @@ final class PublishedTraversal<T> implements Flow.Subscription {
   private volatile boolean cancelled;
   private volatile @Nullable IllegalArgumentException misuse;
 
-  PublishedTraversal(Cursor<? extends T> elements, Flow.Subscriber<? super T> subscriber) {
+  CursorSubscription(Cursor<? extends T> elements, Flow.Subscriber<? super T> subscriber) {
     this.elements = elements;
     this.subscriber = Objects.requireNonNull(subscriber);
   }
@@ -41,7 +41,7 @@ final class PublishedTraversal<T> implements Flow.Subscription {
   }
 
   private void demand(long count) {
-    if (demand.getAndAccumulate(count, PublishedTraversal::sum) != 0) return;
+    if (demand.getAndAccumulate(count, CursorSubscription::sum) != 0) return;
     try {
       while (send()) {
         if (demand.decrementAndGet() == 0) return;

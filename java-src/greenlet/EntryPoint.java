@@ -1,7 +1,7 @@
 package greenlet;
 
 /** What runs on a stack of its own, from its first frame to its last. */
-interface StackBody extends Runnable {
+interface EntryPoint extends Runnable {
   /** For the thread that the stack may need. */
   String name();
 }

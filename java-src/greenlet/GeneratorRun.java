@@ -3,7 +3,7 @@ package greenlet;
 import org.jspecify.annotations.Nullable;
 
 /** A generator's body that is running. Those that run on one stack are a chain, from the innermost outwards. */
-abstract class RunningBody {
+abstract class GeneratorRun {
   /** The next one outwards on the same stack. */
-  @Nullable RunningBody outer;
+  @Nullable GeneratorRun outer;
 }
