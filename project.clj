@@ -1,11 +1,14 @@
-(def flags ["--add-exports" "java.base/jdk.internal.vm=ALL-UNNAMED" ; the engine continuation
-            "--add-opens" "java.base/java.lang=ALL-UNNAMED"]) ; bodies of seqs carried by the thread that pulls
+(defn beside [file] ; this one
+  (slurp (clojure.java.io/file (.getParent (.getAbsoluteFile (clojure.java.io/file *file*))) file)))
 
-(def version ; pom.xml, the core's, beside this file, has it
-  (->> (clojure.java.io/file (.getParent (.getAbsoluteFile (clojure.java.io/file *file*))) "pom.xml")
-       slurp
-       (re-find #"(?s)<artifactId>greenlet-core</artifactId>.*?<version>(.+?)</version>")
-       second))
+(defn options [engine] ; bin/engines has them
+  (vec (next (first (for [line (re-seq #"(?m)^[a-z].*" (beside "bin/engines"))
+                          :let [words (re-seq #"\S+" line)]
+                          :when (= engine (first words))]
+                      words)))))
+
+(def version ; pom.xml, the core's, has it
+  (second (re-find #"(?s)<artifactId>greenlet-core</artifactId>.*?<version>(.+?)</version>" (beside "pom.xml"))))
 
 ;; The JAR has Clojure alone and depends on greenlet-core, which Maven builds. A clone compiles java-src itself: Leiningen resolves
 ;; dependencies before all else, and nothing need be installed yet. So the profile published has the dependency, and only these
@@ -31,8 +34,9 @@
   :filespecs [{:type :fn, :fn (fn [project] {:type :bytes, :path "META-INF/LICENSE"
                                              :bytes (slurp (str (:root project) "/LICENSE"))})}]
   :manifest {"Implementation-Title" "greenlet-clj", "Implementation-Version" ~version}
-  :test-selectors {:default (complement :window) ; that needs a display: bin/test examples
-                   :light #(not-any? % [:window :heavy])}
+  :test-selectors {:default #(not-any? % [:window :programs :consumers :bench :repl]) ; suites of their own, see bin/test
+                   :light #(not-any? % [:window :programs :consumers :bench :repl :heavy])
+                   :programs :programs, :consumers :consumers, :bench :bench, :repl :repl}
   :global-vars {*warn-on-reflection* true}
   :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
                                        [org.jspecify/jspecify "1.0.1"]]}
@@ -45,9 +49,10 @@
              :published ^:leaky {:dependencies [[greenlet-clj/greenlet-core ~version]]
                                  :java-source-paths ^:replace []}
              :bin-install {:eval-in :leiningen, :prep-tasks ^:replace [], :global-vars ^:replace {}}
-             :virtual-thread {:jvm-opts ["-Dgreenlet.engine=virtual-thread"]}
-             :continuation {:jvm-opts ~(into ["-Dgreenlet.engine=continuation"] flags)}
-             :repl {:jvm-opts ~flags}
+             :virtual-thread {:jvm-opts ~(options "virtual-thread")}
+             :virtual-thread-carried {:jvm-opts ~(options "virtual-thread-carried")}
+             :continuation {:jvm-opts ~(options "continuation")}
+             :repl {:jvm-opts ~(filterv #(re-find #"^--" %) (options "continuation"))} ; the fastest that works is chosen
              :tools-deps {:dependencies [[org.clojure/tools.deps "0.24.1523"]]}
              :async-1.6 {:dependencies [[org.clojure/core.async "1.6.681"]]}
              :1.11 {:dependencies [[org.clojure/clojure "1.11.4"]]}
