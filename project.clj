@@ -36,7 +36,7 @@
   :manifest {"Implementation-Title" "greenlet-clj", "Implementation-Version" ~version}
   :test-selectors {:default #(not-any? % [:window :programs :consumers :bench :repl]) ; suites of their own, see bin/test
                    :light #(not-any? % [:window :programs :consumers :bench :repl :heavy])
-                   :programs :programs, :consumers :consumers, :bench :bench, :repl :repl}
+                   :programs :programs, :consumers :consumers, :bench :bench, :repl :repl, :random :random}
   :global-vars {*warn-on-reflection* true}
   :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
                                        [org.jspecify/jspecify "1.0.1"]]}
@@ -53,6 +53,8 @@
              :virtual-thread-carried {:jvm-opts ~(options "virtual-thread-carried")}
              :continuation {:jvm-opts ~(options "continuation")}
              :repl {:jvm-opts ~(filterv #(re-find #"^--" %) (options "continuation"))} ; the fastest that works is chosen
+             :prepared {:prep-tasks ^:replace []} ; bin/test has compiled, once
+             :many {:jvm-opts ["-Dgreenlet.random.factor=50"]} ; times as many random cases
              :tools-deps {:dependencies [[org.clojure/tools.deps "0.24.1523"]]}
              :async-1.6 {:dependencies [[org.clojure/core.async "1.6.681"]]}
              :1.11 {:dependencies [[org.clojure/clojure "1.11.4"]]}

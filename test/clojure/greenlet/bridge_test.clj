@@ -10,6 +10,7 @@
             [greenlet.bridge :as bridge]
             [greenlet.bridge-program :as program]
             [greenlet.core :refer [cursor generator next! peek! send! yield!]]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet.bridge Bridge Bridge$Producer)
            (java.io File InputStream IOException OutputStream StringReader Writer)
@@ -266,12 +267,12 @@
     (str (str/join prolog) "<!DOCTYPE r [<!ENTITY e 'entity'>]>"
          "<r xmlns:p='u:p' xmlns:q='u:q'>" (str/join content) "</r>" (str/join epilog))))
 
-(defspec the-events-of-any-document 100
+(defspec ^:random the-events-of-any-document (times 100)
   (prop/for-all [xml gen-document]
     (let [expected (stax xml)]
       (= expected (sax xml nil) (mapv without-ids (bridge/sax-events (.getBytes ^String xml "UTF-8")))))))
 
-(defspec the-events-of-documents-that-are-cut-or-garbled 300
+(defspec ^:random the-events-of-documents-that-are-cut-or-garbled (times 300)
   (prop/for-all [xml gen-document, at gen/nat, garble (gen/elements [nil "" "<" "&" "x" "</r>" "]]>" "'"])]
     (let [at (mod (* 7 at) (inc (count xml)))
           xml (if garble (str (subs xml 0 at) garble (subs xml (min (count xml) (inc at)))) (subs xml 0 at))

@@ -7,6 +7,7 @@
             [clojure.test.check.properties :as prop]
             [greenlet.core :refer [current dead? generator generator* glet parent switch! yield! yield-all!]]
             [greenlet.poison :as poison]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (java.util ArrayList Arrays Collections)
@@ -117,7 +118,7 @@
 
 (defn- fringe [t] (remove coll? (tree-seq coll? seq t)))
 
-(defspec ^:heavy a-fringe-by-recursive-yields-is-that-of-tree-seq 10000
+(defspec ^:heavy ^:random a-fringe-by-recursive-yields-is-that-of-tree-seq (times 10000)
   (prop/for-all [t trees]
                 (let [g (generator (walk t))
                       expected (fringe t)]

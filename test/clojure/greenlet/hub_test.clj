@@ -12,6 +12,7 @@
                      offload on-complete! on-failure! peek! poll! pool put! queue raw-link ready? release! result run run* scope
                      semaphore set-event! sleep! spawn spawn-in spawn-later stack successful? take! task-done! task-name task?
                      tasks timeout wait waiter wake!]]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (greenlet.hub Hub Hub$LoopExit Task)
@@ -677,7 +678,7 @@
          (not-any? #(= :early (first %)) once)
          (= :all (first (last once))))))
 
-(defspec ^:heavy any-program-leaves-the-same-trace-twice 10000
+(defspec ^:heavy ^:random any-program-leaves-the-same-trace-twice (times 10000)
   (prop/for-all [program gen-program]
     (deterministic? program)))
 

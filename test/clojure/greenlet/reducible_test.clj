@@ -9,6 +9,7 @@
             [greenlet.generator :as generator]
             [greenlet.poison :as poison]
             [greenlet.test :refer [no-leaks]]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :refer [on-each-root]])
   (:import (clojure.lang IReduce)))
 
@@ -143,7 +144,7 @@
 (def ^:private inputs
   (gen/vector gen/nat 0 8))
 
-(defspec reduced-at-each-position 50
+(defspec ^:random reduced-at-each-position (times 50)
   (prop/for-all [v inputs]
                 (every? (fn [n]
                           (and (= {} (wrong reducibles v (fn [coll] (poison/reduce-with conj [] #(reduce (stopping n %1) %2 coll)))))
@@ -151,7 +152,7 @@
                                      v (fn [coll] (reduce (stopping n vector) coll))))))
                         (range 1 (+ 2 (count v))))))
 
-(defspec every-transducer-up-to-each-position 50
+(defspec ^:random every-transducer-up-to-each-position (times 50)
   (prop/for-all [v inputs
                  xform (gen/elements (mapcat val transducers))]
                 (every? (fn [n]
@@ -171,7 +172,7 @@
    (doseq [v [[] [1 9 2] (vec (range 20))]]
      (is (= {} (wrong reducibles v #(transduce (halt-when #{9}) conj %)))))))
 
-(defspec any-composition 100
+(defspec ^:random any-composition (times 100)
   (prop/for-all [v inputs
                  xforms (gen/vector (gen/elements [(map inc) (filter even?) (mapcat #(range (mod % 3))) (take 5) (take-while #(< % 20))
                                                    (drop 2) (drop-while odd?) (take-nth 2) (distinct) (dedupe) (map-indexed +)

@@ -5,6 +5,7 @@
             [clojure.test.check.generators :as gen]
             [clojure.test.check.properties :as prop]
             [greenlet.core :refer [current cursor gen-seq generator glet next! parent peek! result send! switch! throw! yield!]]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :as watchdog :refer [in-thread on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (java.lang WrongThreadException)
@@ -629,7 +630,7 @@
     #(take-nth 2 %) #(group-by odd? %) #(concat % %) #(mapcat list % %) #(drop-while even? %) empty? #(some even? %)
     #(zipmap % %) #(reduce - 0 %) #(map-indexed vector %) #(cons 1 %) #(sequence (take 2) %) #(interpose 0 %) #(dedupe %)]))
 
-(defspec a-generator-answers-as-a-vector-does 500
+(defspec ^:random a-generator-answers-as-a-vector-does (times 500)
   (prop/for-all [v (gen/vector gen/nat), ask questions]
                 (let [expected (let [r (ask v)] (if (seq? r) (doall r) r))]
                   (and (= expected (ask (elements-of v)))

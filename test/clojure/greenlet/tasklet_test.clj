@@ -10,6 +10,7 @@
             [greenlet.core :as g]
             [greenlet.poison :as poison]
             [greenlet.tasklet :as t :refer [channel tasklet tasklet*]]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (greenlet.tasklet Tasklet)
@@ -401,7 +402,7 @@
       (gen/hash-map :channels (gen/return channels)
                     :programs (gen/vector (gen/vector op 0 8) tasklets)))))
 
-(defspec random-programs-leave-the-trace-of-the-model 300
+(defspec ^:random random-programs-leave-the-trace-of-the-model (times 300)
   (prop/for-all [program programs]
     (let [expected (model program)]
       (= expected

@@ -6,6 +6,7 @@
             [clojure.test.check.properties :as prop]
             [greenlet.examples.arithmetic :as example :refer [parse]]
             [greenlet.test :refer [no-leaks]]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :refer [on-each-root thrown-by]]))
 
 (deftest forms
@@ -34,7 +35,7 @@
                  (str "-" (written a 3)))]
       (if (< own level) (str "(" text ")") text))))
 
-(defspec what-is-written-is-read 300
+(defspec ^:random what-is-written-is-read (times 300)
   (prop/for-all [form forms-of-expressions]
                 (and (= form (parse (written form 0)))
                      (= form (parse (str/replace (written form 0) " " ""))))))

@@ -5,6 +5,7 @@
             [clojure.test.check.properties :as prop]
             [greenlet.examples.permutations :as example :refer [permutations]]
             [greenlet.test :refer [no-leaks]]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :refer [on-each-root]]))
 
 (defn- reference
@@ -23,7 +24,7 @@
    (is (= [0 1 2] (take 3 (first (permutations (range 100))))) "as far as asked for")
    (is (= 3 (count (no-leaks (into [] (take 3) (permutations (range 100)))))))))
 
-(defspec as-the-reference-has-them 100
+(defspec ^:random as-the-reference-has-them (times 100)
   (prop/for-all [v (gen/vector gen/small-integer 0 5)]
                 (= (reference v) (into [] (permutations v)) (seq (permutations v)))))
 

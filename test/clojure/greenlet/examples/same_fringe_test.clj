@@ -5,12 +5,13 @@
             [clojure.test.check.properties :as prop]
             [greenlet.examples.same-fringe :as example :refer [same-fringe?]]
             [greenlet.test :refer [no-leaks]]
+            [greenlet.random :refer [times]]
             [greenlet.watchdog :refer [on-each-root]]))
 
 (def ^:private trees
   (gen/recursive-gen gen/vector (gen/choose 0 3)))
 
-(defspec as-flatten-has-it 300
+(defspec ^:random as-flatten-has-it (times 300)
   (prop/for-all [a trees, b trees]
                 (no-leaks
                  (and (= (= (flatten [a]) (flatten [b])) (same-fringe? a b))
