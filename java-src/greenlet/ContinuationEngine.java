@@ -320,6 +320,7 @@ final class ContinuationEngine extends Engine {
   private static Stream<StackTraceElement> onItsStack(Context.Group group, Stack stack, boolean waits) {
     boolean isRoot = true;
     if (stack instanceof GreenletStack greenlet) {
+      if (greenlet.use == GreenletStack.UNSTARTED) return Stream.empty();
       StackTraceElement[] suspended = greenlet.read();
       if (suspended != null) return StackTraces.ofUsers(suspended, true, true);
       isRoot = false;

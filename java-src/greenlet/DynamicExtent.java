@@ -14,9 +14,9 @@ package greenlet;
  * @see Generator#during
  */
 public interface DynamicExtent {
-  /** The body is about to be suspended. Called on its stack; must not yield or switch. */
+  /** The body is about to be suspended. Called on its stack; must not yield, switch or throw. */
   void leave();
 
-  /** The body has been resumed. Called on its stack, before what it yielded to returns or throws; must not yield or switch. */
+  /** The body has been resumed. Called on its stack, before what it yielded to returns or throws; must not yield, switch or throw. */
   void reenter();
 }

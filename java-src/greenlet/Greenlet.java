@@ -233,35 +233,16 @@ public final class Greenlet implements AutoCloseable {
   public void setParent(Greenlet newParent) {
     if (newParent == null) throw new IllegalArgumentException("the parent of " + this + " cannot be null: only roots have none");
     if (isRoot()) throw new IllegalStateException("the parent of " + this + " cannot be set: it is the root of its thread");
-    while (!trySetParent(newParent, lineage(), newParent.lineage())) Thread.onSpinWait();
-  }
-
-  /**
-   * Two at once could make a cycle. So whoever changes a parent has the locks of both threads whose greenlets are concerned, and
-   * the parents of all these stay as they are.
-   *
-   * @return false if one of the two has come to another thread meanwhile
-   */
-  private boolean trySetParent(Greenlet newParent, ThreadState mine, ThreadState its) {
-    boolean inOrder = mine.thread.threadId() <= its.thread.threadId();
-    synchronized (inOrder ? mine : its) {
-      synchronized (inOrder ? its : mine) {
-        if (lineage() != mine || newParent.lineage() != its) return false;
-        requireNotBelow(newParent);
-        synchronized (this) { // see enter()
-          requireThreadOf(newParent);
-          parent = newParent;
-        }
-        return true;
+    synchronized (this) { // so that nobody starts it meanwhile, see enter()
+      requireThreadOf(newParent);
+      Greenlet before = parent;
+      parent = newParent; // first of all: of two threads that are about to close a circle, one at least sees it then
+      for (Greenlet g = newParent; g != null; g = g.parent) {
+        if (g != this) continue;
+        parent = before;
+        throw new IllegalArgumentException("the parent of " + this + " cannot be " + newParent + ": that is "
+            + (newParent == this ? "itself" : "below it") + ", and the chain of parents would be a cycle");
       }
-    }
-  }
-
-  private void requireNotBelow(Greenlet newParent) {
-    for (Greenlet g = newParent; g != null; g = g.parent) {
-      if (g != this) continue;
-      throw new IllegalArgumentException("the parent of " + this + " cannot be " + newParent + ": that is "
-          + (newParent == this ? "itself" : "below it") + ", and the chain of parents would be a cycle");
     }
   }
 
@@ -443,8 +424,8 @@ public final class Greenlet implements AutoCloseable {
 
   /** Takes back {@link #enter}. */
   void leave() {
-    state = null;
     stack = null;
+    state = null;
   }
 
   /** All that happens on the greenlet's own stack. */

@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
 public interface Scheduler {
   /**
    * Suspends the current greenlet, and lets others run, until it is woken. Called in this scheduler's thread. May throw what the
-   * scheduler raises in greenlets that wait, such as the exit of one that is killed.
+   * scheduler raises in its tasks, such as the exit of one that is killed: the caller sees to it that this ends the task.
    *
    * @param what what is waited for; its text is for people
    * @param fromOutside whether another thread may wake it; if not, a scheduler that has nobody to run can tell a deadlock
@@ -42,11 +42,23 @@ public interface Scheduler {
   void await(Object what, boolean fromOutside, Consumer<Runnable> start);
 
   /**
-   * The variables of the task that the current greenlet runs as part of, for others to keep there what belongs to the task and
-   * goes with it. A task is whatever of its own this scheduler lets take turns. Of two tasks one may wait for the other. Called
-   * in this scheduler's thread.
+   * Raises what came out of {@link #await} out of the current task's next wait instead. For code that was told to stop waiting, and
+   * finds that it has already been given what it waited for. Called in this scheduler's thread.
    *
-   * @return the variables; null outside of any task
+   * @param raised what came out
+   */
+  default void postpone(Throwable raised) {
+    if (!(raised instanceof InterruptedException)) throw Sneaky.unchecked(raised);
+    Thread.currentThread().interrupt();
+  }
+
+  /**
+   * The variables of the task that the current greenlet runs as part of, for others to keep there what belongs to the task and
+   * goes with it. A task is whatever of its own this scheduler lets take turns. Of two tasks one may wait for the other. When a
+   * task has ended, values that are {@link AutoCloseable} are to be closed. Called in this scheduler's thread.
+   *
+   * @return the variables; null outside of any task, and for a scheduler whose greenlets have none: tasklets cannot be used in
+   *     two of them at a time then
    */
   default @Nullable Map<Object, Object> taskLocals() {
     return null;

@@ -8,7 +8,7 @@ import java.util.stream.Stream;
 final class StackTraces {
   private static final Pattern OURS = // all that is in the packages on top of this one, but for their tests
       Pattern.compile("greenlet\\.((Greenlet|Generator|Cursor|\\w*Traversal|ThreadState|Context|Baton|GeneratorThread"
-          + "|\\w*Engine|PullerScheduler|VirtualThreads|ScopedValues|ThinLocks|LeakDetector|Probe|core|generator|event|async)([.$].*)?"
+          + "|\\w*Engine|PullerScheduler|VirtualThreads|ScopedValues|ThinLocks|LeakDetector|Probe|RootLocal|core|generator|event|async)([.$].*)?"
           + "|(hub|tasklet|bridge)(\\$.*|\\.(?!\\w+Test\\b).*)?)");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
       Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");

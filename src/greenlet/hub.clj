@@ -48,7 +48,7 @@
   (if (instance? Task x) x (refuse what " must be a task, as `spawn` makes them; got " (shown x))))
 
 (defn- conveying
-  "A function without arguments that calls `f` with `args`, in the dynamic bindings that are in force here."
+  "A function without arguments for another thread: calls `f` with `args`, in the dynamic bindings that are in force here."
   ^Callable [f args]
   (let [frame (Var/getThreadBindingFrame)]
     #(let [others (Var/getThreadBindingFrame)]
@@ -146,8 +146,7 @@
              @(future (execute! h put! q :from-outside))
              (take! q)))   ;=> :from-outside"
   [hub f & args]
-  (.spawn ^Hub hub (conveying f args))
-  nil)
+  (.execute ^Hub hub ^Runnable #(apply f args)))
 
 (defn on-failure!
   "Has `f` called with each task of `hub` that ends with an exception, and with that, where nobody is asking for its result
@@ -187,8 +186,8 @@
       (cond
         (and pool after) (refuse "spawn takes :pool or :after, not both")
         pool (apply spawn-in pool f args)
-        after (.spawnLater ^Hub hub (duration after) name (conveying f args))
-        :else (.spawn ^Hub hub name (conveying f args))))
+        after (.spawnLater ^Hub hub (duration after) name ^Callable #(apply f args))
+        :else (.spawn ^Hub hub name ^Callable #(apply f args))))
     (.spawn (Hub/current) ^Callable (if args #(apply f args) (the-function f "what spawn is given")))))
 
 (defn spawn-later

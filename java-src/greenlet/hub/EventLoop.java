@@ -73,6 +73,7 @@ abstract sealed class EventLoop {
     @Override
     final void setSleeper(Hub hub, Sleeper newSleeper) {
       Sleeper before = sleeper;
+      if (before == newSleeper) return;
       sleeper = newSleeper;
       before.close();
     }
@@ -89,18 +90,24 @@ abstract sealed class EventLoop {
     }
   }
 
-  private static final class ParkingSleeper implements Sleeper {
+  static final class ParkingSleeper implements Sleeper {
     private volatile @Nullable Thread sleeping;
+    private volatile boolean woken;
 
     @Override
     public void sleep(long nanos) {
-      sleeping = Thread.currentThread();
-      if (nanos == NEVER) LockSupport.park(this);
-      else LockSupport.parkNanos(this, nanos);
+      sleeping = Thread.currentThread(); // before it looks whether it has been woken, as wake writes before it looks who sleeps
+      if (!woken) {
+        if (nanos == NEVER) LockSupport.park(this);
+        else LockSupport.parkNanos(this, nanos);
+      }
+      sleeping = null;
+      woken = false;
     }
 
     @Override
     public void wake() {
+      woken = true;
       LockSupport.unpark(sleeping);
     }
 

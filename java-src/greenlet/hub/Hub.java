@@ -108,13 +108,22 @@ public final class Hub implements Executor {
   private boolean ending;
   private int tasks;
 
+  /** The greenlet of a task that has just ended, whose parent is the next one that runs: until that does. */
+  @Nullable Greenlet ended;
+
   /** For other schedulers that run within this hub's tasks. */
   private final Scheduler scheduler = new Scheduler() {
     @Override
     public void await(Object what, boolean fromOutside, Consumer<Runnable> start) {
       var waiter = new Waiter<@Nullable Object>(Hub.this, what, fromOutside);
+      waiter.isOfScheduler = true;
       start.accept(() -> waiter.wake(null));
       waiter.await();
+    }
+
+    @Override
+    public void postpone(Throwable raised) {
+      Hub.postpone(raised);
     }
 
     @Override
@@ -192,7 +201,8 @@ public final class Hub implements Executor {
     Hub here = OF_ROOT.get();
     if (here != null) return here;
     Hub made = realTime();
-    made.enter();
+    Scheduler outer = made.enter();
+    if (outer != null) Scheduler.register(outer);
     return made;
   }
 
@@ -237,25 +247,21 @@ public final class Hub implements Executor {
       return task.result();
     } finally {
       main = null;
+      root = null;
       loop = null;
       ending = false;
-      root = null;
-      leave(outer, outerScheduler);
+      OF_ROOT.set(outer);
+      Scheduler.register(outerScheduler);
       eventLoop.close();
     }
   }
 
   /** Becomes the hub and the scheduler of the calling thread; returns the scheduler before. */
   private @Nullable Scheduler enter() {
-    root = Greenlet.root();
     loop = Greenlet.of(args -> loop(), Greenlet.current(), "hub");
+    root = Greenlet.root();
     OF_ROOT.set(this);
     return Scheduler.register(scheduler);
-  }
-
-  private static void leave(@Nullable Hub outer, @Nullable Scheduler outerScheduler) {
-    OF_ROOT.set(outer);
-    Scheduler.register(outerScheduler);
   }
 
   /** Kills what is left of the tasks. */
@@ -321,7 +327,10 @@ public final class Hub implements Executor {
 
   private <T extends @Nullable Object> Task<T> newTask(@Nullable String name, Callable<? extends T> body) {
     if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");
-    return new Task<>(this, name, body, isHere() && current != null ? current.scope : null);
+    Task<T> task = new Task<>(this, name, body, isHere() && current != null ? current.scope : null);
+    Greenlet parent = loop; // read once: another thread may end the run
+    task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name); // here, for its dynamic bindings
+    return task;
   }
 
   /** Whether the new task is to run; not, if what it belongs to is ending. */
@@ -391,6 +400,7 @@ public final class Hub implements Executor {
    */
   public Hub sleeper(Sleeper sleeper) {
     if (sleeper == null) throw new IllegalArgumentException("a hub needs a sleeper: got null");
+    if (root != null) requireCurrent();
     eventLoop.setSleeper(this, sleeper);
     return this;
   }
@@ -442,8 +452,14 @@ public final class Hub implements Executor {
     Task<?> me = requireCurrent();
     me.raiseInterrupt();
     if (me == outsider) eventLoop.requireOwnThread(this);
-    ready.add(Greenlet.current());
-    park(me);
+    Greenlet waiting = Greenlet.current();
+    ready.add(waiting);
+    try {
+      park(me);
+    } catch (Throwable t) {
+      ready.removeLastOccurrence(waiting); // refused
+      throw t;
+    }
   }
 
   /**
@@ -630,6 +646,9 @@ public final class Hub implements Executor {
     private volatile @Nullable Object outcome;
     private @Nullable Greenlet greenlet;
 
+    /** Another scheduler waits, which hands what is raised to whom it concerns. */
+    private boolean isOfScheduler;
+
     /**
      * For one wait for something that tasks of the current hub bring about.
      *
@@ -752,8 +771,9 @@ public final class Hub implements Executor {
       return outcome != null;
     }
 
-    boolean isOf(@Nullable Greenlet waiting) {
-      return greenlet == waiting;
+    /** Whether what is raised here reaches a task whose greenlet is {@code own}. */
+    boolean reaches(@Nullable Greenlet own) {
+      return isOfScheduler || greenlet == own;
     }
 
     private boolean end(Object how) {
@@ -800,32 +820,42 @@ public final class Hub implements Executor {
 
   /** Suspends the greenlet that runs as {@code me}, until it has its turn again. */
   private void park(Task<?> me) {
-    Greenlet next = next();
     current = null;
+    Greenlet next = null;
     try {
+      next = next();
       next.switchTo();
     } catch (Throwable t) {
-      if (current == null && next != loop) { // refused: nothing has happened
+      if (current == null && next != null && next != loop) { // refused: nothing has happened
         ready.addFirst(next);
         left++;
       }
       throw t;
     } finally {
       current = me;
+      if (ended != null) forgetHeir();
     }
   }
 
   /** The end of the current task, whose greenlet gives the control to the next one and not to its parent. */
   void leave() {
-    Greenlet next = next();
     current = null;
+    if (ended != null) forgetHeir();
+    Greenlet next = next();
     if (next == loop) return;
     if (next.parent() == loop) {
-      Greenlet.current().setParent(next);
+      ended = Greenlet.current();
+      ended.setParent(next);
     } else { // a greenlet that some task uses, and that may be below this one: the loop switches to it
       ready.addFirst(next);
       left++;
     }
+  }
+
+  /** Whoever runs after a task has ended: gives its greenlet its parent back. */
+  void forgetHeir() {
+    ended.setParent(loop);
+    ended = null;
   }
 
   /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
@@ -845,6 +875,7 @@ public final class Hub implements Executor {
     Throwable thrown = null;
     while (true) {
       try {
+        if (ended != null) forgetHeir();
         if (current != null || thrown != null) expel(thrown);
         else if (left > 0) take().switchTo();
         else endRound();
@@ -881,7 +912,7 @@ public final class Hub implements Executor {
     left = ready.size();
   }
 
-  /** Of a hub that has a host: one round, in that one's thread. The control comes back when the clock ends the round. */
+  /** Of a hub that has a host: one round, in that one's thread. The control comes back when the event loop ends the round. */
   void turn() {
     Hub outer = OF_ROOT.get();
     Scheduler outerScheduler = Scheduler.registered();
@@ -901,7 +932,8 @@ public final class Hub implements Executor {
       if (left > 0) take().switchTo();
     } finally {
       current = me;
-      if (outer != null) leave(outer, outerScheduler);
+      if (outer != null) OF_ROOT.set(outer); // else this one stays the thread's hub
+      Scheduler.register(outerScheduler);
     }
   }
 
@@ -973,9 +1005,8 @@ public final class Hub implements Executor {
   }
 
   void enqueue(Task<?> task) {
-    Greenlet g = Greenlet.of(task::run, loop, task.givenName());
-    task.greenlet = g;
-    ready.add(g);
+    if (task.greenlet.parent() != loop) task.greenlet.setParent(loop);
+    ready.add(task.greenlet);
   }
 
   /** Whether its greenlet has been suspended by a switch that was none of the hub's. */

@@ -2,8 +2,9 @@ package greenlet.hub;
 
 /**
  * How the thread of a {@link Hub} sleeps while no task is ready, and how others wake it: exchangeable, for a selector for one,
- * so that what the thread can wait for at once becomes more than time and other threads. All but {@link #wake} is called in
- * the hub's thread, outside of any task, and must not wait in the hub or switch.
+ * so that what the thread can wait for at once becomes more than time and other threads. All but {@link #wake} is called on behalf
+ * of the hub, outside of any task: on its thread, or on the virtual-thread engine in a virtual thread that is running for it. It must
+ * not wait in the hub, switch, or throw.
  */
 public interface Sleeper {
   /**
@@ -14,7 +15,7 @@ public interface Sleeper {
    */
   void sleep(long nanos);
 
-  /** Ends the sleep, or the next one. Called from any thread. */
+  /** Ends the sleep, or the next one. Called from any thread, and perhaps once after {@link #close}. */
   void wake();
 
   /** Looks, without blocking, at what has happened. Called once in each round of the hub's tasks. */

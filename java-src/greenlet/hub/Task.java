@@ -49,7 +49,7 @@ public final class Task<T extends @Nullable Object> {
   /** What it waits for. */
   Hub.@Nullable Waiter<?> waiter;
 
-  /** From when it is ready for the first time until it ends. */
+  /** Until it ends. */
   volatile @Nullable Greenlet greenlet;
 
   /** What makes it ready later. */
@@ -314,7 +314,7 @@ public final class Task<T extends @Nullable Object> {
       hub.throwInto(this, exception);
     } else {
       // a greenlet of the task's that waits would end by it, and the task get it as a value and live: so once more
-      boolean isValue = exception instanceof GreenletExit && waiter != null && !waiter.isOf(greenlet) && !hub.isOutsider(this);
+      boolean isValue = exception instanceof GreenletExit && waiter != null && !waiter.reaches(greenlet) && !hub.isOutsider(this);
       if (waiter != null && waiter.fail(exception) && !isValue) return;
       if (interrupts == null) interrupts = new ArrayDeque<>(1);
       interrupts.add(exception);
@@ -369,11 +369,8 @@ public final class Task<T extends @Nullable Object> {
     return locals;
   }
 
-  @Nullable String givenName() {
-    return name;
-  }
-
   @Nullable Object run(@Nullable Object... args) {
+    if (hub.ended != null) hub.forgetHeir();
     if (outcome == null) {
       hub.current = this;
       started = true;
@@ -397,7 +394,6 @@ public final class Task<T extends @Nullable Object> {
     greenlet = null;
     start = null;
     interrupts = null;
-    locals = null;
     Throwable thrown = Hub.Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;
     List<Runnable> toCall = links;
@@ -405,7 +401,20 @@ public final class Task<T extends @Nullable Object> {
     if (toCall != null) toCall.forEach(Runnable::run);
     if (home != null) home.ended(this, thrown);
     else if (thrown != null && asking == 0) hub.report(this, thrown);
+    if (locals != null) closeLocals();
     hub.remove(this);
+  }
+
+  private void closeLocals() {
+    for (Object value : locals.values()) {
+      if (!(value instanceof AutoCloseable closeable)) continue;
+      try {
+        closeable.close();
+      } catch (Throwable t) {
+        hub.report(this, t);
+      }
+    }
+    locals = null;
   }
 
   /** Its name and state; for people, and not fixed. */

@@ -1,5 +1,6 @@
 package greenlet.tasklet;
 
+import greenlet.Greenlet;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.concurrent.locks.ReentrantLock;
@@ -81,7 +82,10 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   private final @Nullable String name;
   private final int number;
   private final @Nullable ReentrantLock lock;
-  private @Nullable Ring owner;
+
+  /** The root of the thread that it is confined to; and the ring of the last tasklet that began to wait in an iteration. */
+  private @Nullable Greenlet owner;
+  private volatile @Nullable Ring iterating;
 
   private @Nullable Tasklet first;
   private @Nullable Tasklet last;
@@ -241,7 +245,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   public int balance() {
     lock();
     try {
-      if (lock != null) {
+      if (lock != null || owner == Greenlet.root()) {
         for (Tasklet t = first, next; t != null; t = next) {
           next = t.next;
           if (t.ring.hasEnded()) dequeue(t);
@@ -313,13 +317,10 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
    */
   public void close() {
     closing = true;
-    Ring here = Ring.here();
-    Ring confinedTo;
-    synchronized (this) {
-      confinedTo = owner;
-    }
-    if (confinedTo == null || confinedTo.root == here.root) endIterations(here);
-    else confinedTo.post(() -> endIterations(confinedTo));
+    Ring here = Ring.ofCaller();
+    Ring there = iterating;
+    if (lock != null || there == null || there.root == here.root) endIterations(here);
+    else there.post(() -> endIterations(there));
   }
 
   private void endIterations(Ring here) {
@@ -397,7 +398,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
 
   private @Nullable Object act(int direction, @Nullable Object cargo, boolean mayEnd) {
     Ring here = Ring.here();
-    if (owner != here && lock == null) claim(here);
+    if (owner != here.root && lock == null) claim(here);
     if (here.channelCallback != null) tell(here, direction);
     Tasklet me = here.current();
     Tasklet partner;
@@ -413,6 +414,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
         here.leave(me);
         enqueue(me, direction, cargo);
         me.iterates = mayEnd;
+        if (mayEnd) iterating = here;
       } else {
         if (partner.ring == here) {
           toNext = scheduleAll;
@@ -452,11 +454,11 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
 
   private void claim(Ring here) {
     synchronized (this) {
-      if (owner == null) owner = here;
+      if (owner == null) owner = here.root;
     }
-    if (owner.root == here.root) return;
+    if (owner == here.root) return;
     throw new WrongThreadException(here.current() + " of thread " + here.threadName() + " cannot use " + this
-        + ", which is confined to thread " + owner.threadName() + "; for several threads, make a shared channel");
+        + ", which is confined to thread " + Ring.describe(owner.thread()) + "; for several threads, make a shared channel");
   }
 
   private void requireWaiting(Ring here, Tasklet me, int direction) {
@@ -491,9 +493,9 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     if (lock != null) lock.unlock();
   }
 
-  /** The first whose thread has not ended. */
+  /** The first whose thread or task has not ended. */
   private @Nullable Tasklet living() {
-    if (lock != null) while (first != null && first.ring.hasEnded()) dequeue(first);
+    while (first != null && first.ring.hasEnded()) dequeue(first);
     return first;
   }
 

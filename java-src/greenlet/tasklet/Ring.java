@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * them. Within a task of another scheduler, such as a hub's, they are the tasklets of that task: the ring waits in that
  * scheduler when none of them can run. All but {@link #post} is for the thread itself.
  */
-final class Ring {
+final class Ring implements AutoCloseable {
   /*
    * The ring is Stackless's: the one that runs is its head; who is appended comes in before the head; who is switched to
    * becomes the head, and the others keep their places. A tasklet is suspended wherever it called a scheduling operation,
@@ -53,8 +53,12 @@ final class Ring {
   /** Ends the wait in another scheduler. */
   private volatile @Nullable Runnable waker;
 
-  /** What the other scheduler has raised while it was too late to give up waiting: for the next wait. */
-  private @Nullable Throwable postponed;
+  /** The task has ended. */
+  private volatile boolean closed;
+
+  /** The greenlet of a tasklet that has just ended, whose parent is the next one that runs; and one below it that got another. */
+  private @Nullable Greenlet ended;
+  private @Nullable Greenlet displaced;
 
   int switchTrap;
   @Nullable BiConsumer<? super Tasklet, ? super Tasklet> scheduleCallback;
@@ -67,8 +71,20 @@ final class Ring {
     link(main, null);
   }
 
-  /** That of the task, if the caller runs in one of another scheduler's; else that of the calling thread. */
+  /**
+   * That of the task, if the caller runs in one of another scheduler's; else that of the calling thread.
+   *
+   * @throws IllegalStateException if it is waiting: the caller runs in another greenlet of a scheduler that has no tasks
+   */
   static Ring here() {
+    Ring here = ofCaller();
+    if (here.waker == null) return here;
+    throw new IllegalStateException("tasklets cannot be used in " + Greenlet.current() + ": " + here.current + " waits for "
+        + here + ", and " + Scheduler.registered() + " does not tell which task either of them belongs to; it has to have taskLocals");
+  }
+
+  /** As {@link #here}, also if it is waiting. */
+  static Ring ofCaller() {
     Scheduler outer = Scheduler.registered();
     Map<Object, Object> task = outer == null ? null : outer.taskLocals();
     return task == null ? OF_ROOT.get() : (Ring) task.computeIfAbsent(Ring.class, key -> new Ring());
@@ -155,6 +171,7 @@ final class Ring {
       thrown = t;
     }
     switches++;
+    if (ended != null) forgetHeir();
     if (head != from) resumedByHand(from, thrown);
     else if (thrown != null) from.error = thrown; // by a SwitchListener
     return null;
@@ -163,6 +180,7 @@ final class Ring {
   /** On a new tasklet's stack, first thing. */
   void begin() {
     switches++;
+    if (ended != null) forgetHeir();
   }
 
   /** {@code t} runs, because somebody switched to its greenlet instead of leaving that to this class. */
@@ -222,12 +240,14 @@ final class Ring {
         append(boss);
         return boss;
       }
-      if (Scheduler.registered() == null && !waitsForOthers()) throw deadlock();
+      Scheduler outer = Scheduler.registered();
+      if (outer == null && !waitsForOthers()) throw deadlock();
       try {
         await();
       } catch (Throwable e) {
-        if (unblock(boss)) raise(boss, e);
-        else postpone(e); // it has been served already: deliver that first
+        if (unblock(boss)) raise(boss, isRefusal(outer, e) ? deadlock(e) : e);
+        else if (outer != null) outer.postpone(e); // it has been served already: deliver that first
+        else Thread.currentThread().interrupt();
       }
     }
     return null;
@@ -411,16 +431,23 @@ final class Ring {
     }
     head = next;
     current = next;
-    passOn(next.at);
+    passOn(t.greenlet, next.at);
   }
 
-  /** Has {@code next} get the control when the current greenlet ends. */
-  private static void passOn(Greenlet next) {
-    Greenlet ending = Greenlet.current();
-    for (Greenlet g = next; g != null; g = g.parent()) {
-      if (g.parent() == ending) g.setParent(ending.parent()); // its heir in any case
-    }
+  /** Has {@code next} get the control when {@code ending}, which is current, ends. */
+  private void passOn(Greenlet ending, Greenlet next) {
+    for (Greenlet g = next; g != null && displaced == null; g = g.parent()) if (g.parent() == ending) displaced = g;
+    if (displaced != null) displaced.setParent(root);
+    ended = ending;
     ending.setParent(next);
+  }
+
+  /** Whoever runs after a tasklet has ended: gives its greenlet its parent back. */
+  private void forgetHeir() {
+    ended.setParent(root);
+    if (displaced != null) displaced.setParent(ended);
+    ended = null;
+    displaced = null;
   }
 
   // Other threads
@@ -432,12 +459,22 @@ final class Ring {
     if (wake != null) wake.run();
   }
 
+  /** Its thread has ended, or the task whose ring it is. */
   boolean hasEnded() {
-    return !root.thread().isAlive();
+    return closed || !root.thread().isAlive();
+  }
+
+  /** The task has ended, and with it its tasklets. */
+  @Override
+  public void close() {
+    closed = true;
   }
 
   String threadName() {
-    Thread thread = root.thread();
+    return describe(root.thread());
+  }
+
+  static String describe(Thread thread) {
     return '"' + (thread.getName().isEmpty() ? "virtual thread #" + thread.threadId() : thread.getName()) + '"';
   }
 
@@ -456,11 +493,6 @@ final class Ring {
   }
 
   private void await(Scheduler outer) {
-    if (postponed != null) {
-      Throwable raised = postponed;
-      postponed = null;
-      throw Sneaky.unchecked(raised);
-    }
     try {
       outer.await(this, waitsForOthers(), wake -> {
         waker = wake;
@@ -471,9 +503,9 @@ final class Ring {
     }
   }
 
-  private void postpone(Throwable raised) {
-    if (raised instanceof InterruptedException) Thread.currentThread().interrupt();
-    else postponed = raised;
+  /** Whether a scheduler of the thread, in none of whose tasks this is, has found that it would wait for ever. */
+  private boolean isRefusal(@Nullable Scheduler outer, Throwable e) {
+    return e instanceof IllegalStateException && outer != null && outer.taskLocals() == null && !waitsForOthers();
   }
 
   /** Whether another thread could make one of this thread's tasklets runnable. */
@@ -501,8 +533,12 @@ final class Ring {
   // What is refused
 
   private IllegalStateException deadlock() {
+    return deadlock(null);
+  }
+
+  private IllegalStateException deadlock(@Nullable Throwable cause) {
     return new IllegalStateException("deadlock: no tasklet of thread " + threadName() + " can run, and nobody else can wake those "
-        + "that wait: " + describeWaiting() + "; for a partner in another thread, use a shared channel");
+        + "that wait: " + describeWaiting() + "; for a partner in another thread, use a shared channel", cause);
   }
 
   private String describeWaiting() {

@@ -61,7 +61,7 @@ public final class Tasklet extends RingNode {
     this.name = "main";
     this.ring = ring;
     this.greenlet = root;
-    this.at = root;
+    this.at = Greenlet.current();
   }
 
   private Tasklet(Body body, @Nullable String name) {
@@ -441,14 +441,14 @@ public final class Tasklet extends RingNode {
   }
 
   private boolean isHere() {
-    return Ring.here() == ring;
+    return Ring.ofCaller() == ring;
   }
 
   private void requireHere(String verb) {
     Ring here = Ring.here();
     if (here == ring) return;
-    throw new WrongThreadException(here.current() + " of thread " + here.threadName() + " cannot " + verb + " " + this
-        + ": that is for tasklets of the same thread; insert, run, throwInto and kill are not");
+    throw new WrongThreadException(here.current() + " of thread " + here.threadName() + " cannot " + verb + " " + this + ": that is "
+        + "for tasklets of the same " + (here.root == ring.root ? "task" : "thread") + "; insert, run, throwInto and kill are not");
   }
 
   private void requireRunnable(String verb) {

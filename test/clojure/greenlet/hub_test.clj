@@ -272,7 +272,14 @@
                          (sleep! 0)
                          (log [*print-length* *print-level*]))))))
        (wait)
-       (is (= :seen (binding [*print-length* :seen] (offload (fn [] *print-length*))))))
+       (is (= :seen (binding [*print-length* :seen] (offload (fn [] *print-length*)))))
+       (doseq [from-elsewhere [(fn [h f] (execute! h f))
+                               (fn [h f] (spawn {:hub h} f))
+                               (fn [^java.util.concurrent.Executor h f] (.execute h f))]] ; as CompletableFuture does, given a hub
+         (let [h (hub/hub), seen (promise)]
+           (binding [*print-length* :the-hub's]
+             (offload #(binding [*print-length* :spawner's] (from-elsewhere h (fn [] (deliver seen *print-length*)))))
+             (is (= :spawner's (await! seen)))))))
      (is (= [0 1 2 [0 0] [1 1] [2 2]] @log)))))
 
 (deftest waits-from-any-depth

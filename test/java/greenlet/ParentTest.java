@@ -9,6 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.Future;
 import java.lang.ref.WeakReference;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Future;
@@ -176,5 +178,50 @@ class ParentTest {
     Greenlet g = Greenlet.of(args -> main.switchTo());
     g.switchTo();
     return g;
+  }
+
+  /** One of two threads that give each other their ancestors, and then each tries to close the circle. */
+  private static final class Circle {
+    private static final int ROUNDS = 300;
+    private static final int ANCESTORS = 2_000; // to look through takes long enough for both to be at it
+
+    private final CyclicBarrier both = new CyclicBarrier(2);
+    private final Greenlet[] below = new Greenlet[2];
+    private final Greenlet[] above = new Greenlet[2];
+
+    int closeTimeAndAgain(int mine) throws Exception {
+      Greenlet root = Greenlet.current();
+      Greenlet deep = root;
+      for (int i = 0; i < ANCESTORS; i++) deep = Greenlet.of(args -> null, deep);
+      int refused = 0;
+      for (int i = 0; i < ROUNDS; i++) {
+        above[mine] = Greenlet.of(args -> null, root);
+        below[mine] = Greenlet.of(args -> null, deep);
+        Greenlet started = Greenlet.of(args -> root.switchTo(), above[mine]);
+        started.switchTo();
+        both.await();
+        above[mine].setParent(below[1 - mine]);
+        both.await();
+        try {
+          below[mine].setParent(started);
+        } catch (IllegalArgumentException e) {
+          refused++;
+        }
+        both.await();
+        int length = 0;
+        for (Greenlet g = below[mine]; g != null; g = g.parent()) assertTrue(length++ < 4 * ANCESTORS, "a cycle");
+        both.await();
+      }
+      return refused;
+    }
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("P2 of two threads that would make a cycle together, one at least is refused")
+  void cycleOfTwo() throws Throwable {
+    Circle circle = new Circle();
+    Future<Integer> other = Threads.PLATFORM.start("other", () -> circle.closeTimeAndAgain(1));
+    int refused = circle.closeTimeAndAgain(0) + Threads.await(other);
+    assertTrue(refused >= Circle.ROUNDS, () -> "refused " + refused);
   }
 }

@@ -1,6 +1,7 @@
 package strangers;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -9,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.Body;
 import greenlet.Generator;
 import greenlet.Greenlet;
+import greenlet.GreenletExit;
 import greenlet.RootLocal;
 import greenlet.Scheduler;
 import greenlet.hub.Hub;
@@ -166,6 +168,111 @@ class SchedulerTest {
       assertEquals("usable", Hub.current().spawn(() -> "usable").result());
       return null;
     });
+  }
+
+  @RootTest
+  @DisplayName("A limit that runs out just as the value comes is forgotten; an interrupt is raised in the task's next wait")
+  void served() {
+    List<Object> trace = TRACE.get();
+    Hub.virtualTime().run(() -> {
+      Channel<String> channel = Channel.confined();
+      Hub.current().spawn("sender", () -> {
+        Hub.sleep(Duration.ofSeconds(1));
+        channel.send("x");
+        Hub.sleep(Duration.ofSeconds(5));
+        channel.send("y");
+        return null;
+      });
+      Hub.current().spawn("receiver", () -> { // its limit is set after the sender's sleep
+        trace.add(Hub.timeout(Duration.ofSeconds(1), channel::receive));
+        return trace.add(channel.receive());
+      }).join();
+      Task<Object> interrupted = Hub.current().spawn("interrupted", () -> {
+        trace.add(channel.receive());
+        Hub.sleep(Duration.ofHours(1));
+        return trace.add("not raised");
+      });
+      Hub.sleep(Duration.ZERO);
+      interrupted.interrupt(new GreenletExit());
+      channel.send("z");
+      interrupted.join();
+      return trace.add(Hub.current().time().toSeconds());
+    });
+    assertEquals(List.of("x", "y", "z", 6L), trace);
+  }
+
+  @RootTest
+  @DisplayName("A kill is raised once in a task one of whose tasklets waits, too")
+  void killedOnce() {
+    List<Object> trace = TRACE.get();
+    Hub.virtualTime().run(() -> {
+      Channel<String> channel = Channel.confined();
+      Task<String> victim = Hub.current().spawn("victim", () -> {
+        Tasklet.of(args -> channel.receive()).setup();
+        try {
+          return channel.receive();
+        } finally {
+          Hub.sleep(Duration.ofSeconds(1));
+          trace.add("waited in finally");
+        }
+      });
+      Hub.sleep(Duration.ZERO);
+      victim.kill();
+      return null;
+    });
+    assertEquals(List.of("waited in finally"), trace);
+  }
+
+  @RootTest
+  @DisplayName("With a task end its tasklets: what is sent goes to those who live")
+  void taskletsEndWithTheirTask() {
+    List<Object> trace = TRACE.get();
+    Hub.virtualTime().run(() -> {
+      Channel<String> channel = Channel.confined();
+      Tasklet[] left = new Tasklet[1];
+      Hub.current().spawn(() -> {
+        left[0] = Tasklet.of(args -> channel.receive()).setup();
+        Tasklet.schedule();
+        return null;
+      }).join();
+      assertFalse(left[0].isAlive());
+      Task<Object> other = Hub.current().spawn(() -> trace.add(channel.receive()));
+      Hub.sleep(Duration.ZERO);
+      assertEquals(-1, channel.balance());
+      channel.send("precious");
+      other.join();
+      return null;
+    });
+    assertEquals(List.of("precious"), trace);
+  }
+
+  @RootTest
+  @DisplayName("A hub puts back the scheduler that it finds, and none of its own takes a stranger's place")
+  void putBack() {
+    Scheduler mine = (what, fromOutside, start) -> {};
+    Scheduler.register(mine);
+    Hub.realTime().run(() -> TRACE.get().add("run"));
+    assertSame(mine, Scheduler.registered());
+    Hub.sleep(Duration.ZERO); // in the thread's own hub, which is made here
+    assertSame(mine, Scheduler.registered());
+    Hub.on(Runnable::run).spawn(() -> TRACE.get().add("turn"));
+    assertSame(mine, Scheduler.registered());
+    Scheduler.register(null);
+    Hub.on(Runnable::run).spawn(() -> TRACE.get().add("turn"));
+    assertNull(Scheduler.registered());
+    assertEquals(List.of("run", "turn", "turn"), TRACE.get());
+  }
+
+  @RootTest
+  @DisplayName("Tasklets in two greenlets of a scheduler that has no tasks are refused, and it is said why")
+  void noTasks() {
+    Channel<String> channel = Channel.confined();
+    new RoundRobin().run(args -> channel.receive(), args -> {
+      String message = assertThrows(IllegalStateException.class, () -> channel.send("hello")).getMessage();
+      assertTrue(message.contains("taskLocals"), message);
+      return null;
+    });
+    assertEquals(-1, channel.balance());
   }
 
   @RootTest
