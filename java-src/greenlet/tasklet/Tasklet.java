@@ -399,8 +399,8 @@ public final class Tasklet extends RingNode {
    * @return the frames, the innermost first; empty if it has not begun, or has ended
    */
   public StackTraceElement[] stackTrace() {
-    if (!isAlive()) return new StackTraceElement[0];
-    return (isCurrent() && isHere() ? Greenlet.current() : at).stackTrace();
+    Greenlet where = isCurrent() && isHere() ? Greenlet.current() : at; // its own thread may be ending it
+    return where == null || !isAlive() ? new StackTraceElement[0] : where.stackTrace();
   }
 
   /**
