@@ -19,6 +19,7 @@ class Context extends Baton implements Stack {
   private static final ThreadLocal<@Nullable Context> OF_THREAD = new ThreadLocal<>();
 
   /** Null only until the thread of a greenlet or body is about to start. */
+  @SuppressWarnings("NullAway.Init")
   Thread thread;
 
   /** Of the thread, if that is one of ours that a platform thread may carry. */
@@ -149,10 +150,11 @@ class Context extends Baton implements Stack {
 
   /** Whether this waits while another stack of its group runs. */
   boolean isSuspended() {
-    return group.currentContext() != this;
+    return group().currentContext() != this;
   }
 
   /** The group whose current stack runs here: a generator's body runs as part of whoever pulls from it. */
+  @SuppressWarnings("NullAway") // the thread of a body runs only while it is pulled from
   final Group group() {
     Context c = this;
     while (c.group == null) c = c.puller();
@@ -160,6 +162,7 @@ class Context extends Baton implements Stack {
   }
 
   /** The owner of a traversal that is first pulled from here and confined to one thread; a shared body is its own owner. */
+  @SuppressWarnings("NullAway") // as in group
   final Context owner() {
     Context c = this;
     while (c.isConfined()) c = c.puller();
@@ -206,9 +209,8 @@ class Context extends Baton implements Stack {
   /** Hands over the baton; returns the platform thread that carries this, if it is to go on with {@code to}. */
   private @Nullable Context hand(Context to) {
     Context platform = carriedBy();
-    boolean goesOn = platform != null && platform.canGoOnWith(to);
     if (platform != null && platform.thread.isInterrupted()) to.bringInterrupt(); // forgotten when this thread leaves that one
-    if (!goesOn) {
+    if (platform == null || !platform.canGoOnWith(to)) {
       to.wake();
       return null;
     }
@@ -222,6 +224,7 @@ class Context extends Baton implements Stack {
   }
 
   /** Gives the baton to this; has the JDK run its thread if nobody pulls from it. */
+  @SuppressWarnings("NullAway") // waitsForUs says that there is a scheduler
   private void wake() {
     boolean waitsForUs = VirtualThreads.canBeCarried() && scheduler != null && scheduler.puller() == null && scheduler.isReady();
     give();
@@ -238,11 +241,11 @@ class Context extends Baton implements Stack {
   /** Lets the platform thread of {@code here}, which is about to pull from this body, carry it; null when the pull is over. */
   final void pulledBy(@Nullable Context here) {
     if (scheduler == null) return;
-    boolean isVirtual = here != null && here.thread.isVirtual();
-    scheduler.setPuller(!isVirtual ? here : scheduler.isHeld() ? here.carriedBy() : null);
+    scheduler.setPuller(here == null || !here.thread.isVirtual() ? here : scheduler.isHeld() ? here.carriedBy() : null);
   }
 
   /** Suspends this, which {@code platform} carries, so that it goes on with {@code to}. False if it cannot be. */
+  @SuppressWarnings("NullAway") // who is carried has a scheduler
   private boolean leave(Context platform, Context to) {
     boolean stays = true;
     try {
@@ -258,6 +261,7 @@ class Context extends Baton implements Stack {
   }
 
   /** On a platform thread: runs {@code to}, and whoever gets the baton after that, until it is back. */
+  @SuppressWarnings("NullAway") // who is carried has a scheduler
   private void carry(Context to) {
     if (VirtualThreads.needInflatedLocks()) inflateLocks();
     carried = to;
@@ -284,6 +288,7 @@ class Context extends Baton implements Stack {
    * {@code running}, which this carries, has been suspended by the JDK and keeps the baton. Within a hand-over of ours, such as
    * where the JDK registers a thread that we start, that concerns nobody.
    */
+  @SuppressWarnings("NullAway") // who carries is the root of a group, who is carried has a scheduler
   private void tellParked(Context running) {
     Context innermost = group.currentContext();
     while (innermost.pulledFrom != null) innermost = innermost.pulledFrom;
@@ -301,6 +306,7 @@ class Context extends Baton implements Stack {
     });
   }
 
+  @SuppressWarnings("NullAway") // a thread of ours has a name
   private Thread newThread(Runnable toRun) {
     return scheduler != null ? scheduler.newThread(name, toRun) : Thread.ofVirtual().name(name).unstarted(toRun);
   }
@@ -372,6 +378,6 @@ class Context extends Baton implements Stack {
 
   @Override
   public String toString() {
-    return group.toString();
+    return group().toString();
   }
 }

@@ -338,6 +338,7 @@ final class ContinuationEngine extends Engine {
 
   // jdk.internal.vm
 
+  @SuppressWarnings("NullAway") // UNAVAILABLE is null
   private static Object newScope(String name) {
     try {
       return (Object) NEW_SCOPE.invokeExact(name);
@@ -346,6 +347,7 @@ final class ContinuationEngine extends Engine {
     }
   }
 
+  @SuppressWarnings("NullAway") // UNAVAILABLE is null
   private static Object newContinuation(Object scope, Runnable task) {
     try {
       return (Object) NEW.invokeExact(scope, task);
@@ -354,6 +356,7 @@ final class ContinuationEngine extends Engine {
     }
   }
 
+  @SuppressWarnings("NullAway") // UNAVAILABLE is null
   private static void mount(Object continuation) {
     try {
       RUN.invokeExact(continuation);
@@ -362,6 +365,7 @@ final class ContinuationEngine extends Engine {
     }
   }
 
+  @SuppressWarnings("NullAway") // UNAVAILABLE is null
   private static void suspendTo(Object scope) {
     try {
       boolean done = (boolean) YIELD.invokeExact(scope);
@@ -370,6 +374,7 @@ final class ContinuationEngine extends Engine {
     }
   }
 
+  @SuppressWarnings("NullAway") // UNAVAILABLE is null
   private static StackTraceElement[] stackTrace(Object continuation) {
     try {
       return (StackTraceElement[]) STACK_TRACE.invokeExact(continuation);

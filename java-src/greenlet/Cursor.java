@@ -54,6 +54,7 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    * @throws NoSuchElementException if the body has ended
    */
   @Override
+  @SuppressWarnings("NullAway") // null only where T has it
   public T next() {
     peek();
     return traversal.take();
@@ -65,6 +66,7 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    * @return the element
    * @throws NoSuchElementException if the body has ended
    */
+  @SuppressWarnings("NullAway") // null only where T has it
   public T peek() {
     if (!traversal.advance()) throw new NoSuchElementException("the " + traversal + " is over");
     return traversal.peek();

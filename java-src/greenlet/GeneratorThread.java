@@ -24,13 +24,14 @@ final class GeneratorThread extends Context implements GeneratorStack {
   }
 
   @Override
+  @SuppressWarnings("NullAway") // the body runs only while it is pulled from
   void run() {
     body.run();
     end(puller);
   }
 
   @Override
-  Context puller() {
+  @Nullable Context puller() {
     return puller;
   }
 
@@ -53,7 +54,7 @@ final class GeneratorThread extends Context implements GeneratorStack {
     try {
       advance(here);
       while (request != null) {
-        serve();
+        serve(request);
         advance(here);
       }
     } finally {
@@ -70,6 +71,7 @@ final class GeneratorThread extends Context implements GeneratorStack {
   }
 
   @Override
+  @SuppressWarnings("NullAway") // the body runs only while it is pulled from
   public void suspend(Context here) {
     if (!here.pass(puller)) throw Pinned.refusal(body + " in " + here.group(), null);
   }
@@ -91,8 +93,7 @@ final class GeneratorThread extends Context implements GeneratorStack {
     return value;
   }
 
-  private void serve() {
-    Body toRun = request;
+  private void serve(Body toRun) {
     request = null;
     served = true;
     pulledBy(null);

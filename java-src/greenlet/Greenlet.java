@@ -319,15 +319,15 @@ public final class Greenlet implements AutoCloseable {
   public void close() {
     if (isDead()) return;
     Greenlet closer = current();
-    if (isRoot()) throw new IllegalStateException(this + " cannot be closed: it is the root of its thread");
+    Greenlet former = parent;
+    if (former == null) throw new IllegalStateException(this + " cannot be closed: it is the root of its thread");
     for (Greenlet g = closer; g != null; g = g.parent) {
       if (g == this) {
         throw new IllegalStateException(closer + " cannot close " + (g == closer ? "itself: let its body end, or throw a GreenletExit"
             : this + ", which is above it: throw into that one and it gets the caller's place as well"));
       }
     }
-    requireThread(closer.state, "close");
-    Greenlet former = parent;
+    requireThread(ThreadState.here(), "close");
     setParent(closer);
     try {
       throwInto();
@@ -393,6 +393,7 @@ public final class Greenlet implements AutoCloseable {
   }
 
   /** Where it belongs, or would belong if it were started now. */
+  @SuppressWarnings("NullAway") // a root has its state
   private ThreadState lineage() {
     Greenlet g = this;
     ThreadState found;
@@ -441,6 +442,7 @@ public final class Greenlet implements AutoCloseable {
     }
   }
 
+  @SuppressWarnings("NullAway") // it has been started
   private void run() {
     Object result = null;
     Throwable thrown = null;
@@ -452,9 +454,10 @@ public final class Greenlet implements AutoCloseable {
     } catch (Throwable t) {
       thrown = t;
     }
-    die(result, thrown);
+    die(state, result, thrown);
   }
 
+  @SuppressWarnings("NullAway") // it is started once
   private @Nullable Object start(@Nullable Object[] args) throws Throwable {
     Body toRun = body;
     body = null;
@@ -467,11 +470,11 @@ public final class Greenlet implements AutoCloseable {
     return body != null;
   }
 
-  void die(@Nullable Object result, @Nullable Throwable thrown) {
+  void die(ThreadState mine, @Nullable Object result, @Nullable Throwable thrown) {
     finished = true;
     body = null;
     bindings = null;
     stack = null;
-    state.bequeath(this, result, thrown);
+    mine.bequeath(this, result, thrown);
   }
 }

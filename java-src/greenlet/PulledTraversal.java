@@ -70,10 +70,10 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     require(here, exception == null ? "sent to" : "thrown into");
     if (over) throw new IllegalStateException("nothing can be sent to the " + this + ": its body has ended");
     if (ready) throw new IllegalStateException("the " + this + " has yielded a value that nobody has taken; take it with next first");
-    if (!started && exception == null) {
-      throw new IllegalStateException("nothing can be sent to the " + this + " yet: its body has not come to a yield; call next first");
-    }
     if (!started) { // as for a greenlet that has not been started
+      if (exception == null) {
+        throw new IllegalStateException("nothing can be sent to the " + this + " yet: its body has not come to a yield; call next first");
+      }
       over = true;
       throw Sneaky.unchecked(exception);
     }

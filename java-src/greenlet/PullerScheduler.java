@@ -67,6 +67,7 @@ abstract class PullerScheduler<P> {
   }
 
   /** Runs the stack, if it can go on, as far as it goes: for its puller, which has given it the baton. */
+  @SuppressWarnings("NullAway") // what can go on has been submitted
   final void step() {
     if ((int) STATE.getAndSet(this, BUSY) != BUSY) step.run();
   }
@@ -118,6 +119,7 @@ abstract class PullerScheduler<P> {
   }
 
   /** May come late: to a stack that has a puller again, or has been run. */
+  @SuppressWarnings("NullAway") // what can go on has been submitted
   private void stepIfReady() {
     if (puller == null && STATE.compareAndSet(this, READY, BUSY)) step.run();
   }

@@ -49,7 +49,7 @@ public final class RootLocal<T extends @Nullable Object> {
    *
    * @return the value
    */
-  @SuppressWarnings("unchecked")
+  @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
   public T get() {
     ThreadState here = ThreadState.here();
     Object value = index < here.locals.length ? here.locals[index] : null;

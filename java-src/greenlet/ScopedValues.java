@@ -53,7 +53,7 @@ final class ScopedValues {
   /** Runs what lets other stacks run on this thread meanwhile; then the same are in force as before. */
   static void keep(Runnable mountOrSuspension) {
     try {
-      if (GET == null) {
+      if (GET == null || SET == null) {
         if (RUN != null) RUN.invokeExact(mountOrSuspension);
         else mountOrSuspension.run();
         return;

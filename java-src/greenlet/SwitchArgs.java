@@ -27,7 +27,7 @@ public final class SwitchArgs extends AbstractList<@Nullable Object> implements 
 
   /** Two or more values, to be sent in one switch. */
   static Object several(@Nullable Object first, @Nullable Object second, @Nullable Object[] more) {
-    Object[] all = new Object[2 + more.length];
+    @Nullable Object[] all = new Object[2 + more.length];
     all[0] = first;
     all[1] = second;
     System.arraycopy(more, 0, all, 2, more.length);

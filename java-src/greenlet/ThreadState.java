@@ -59,7 +59,7 @@ final class ThreadState extends Context.Group {
 
   @Override
   Stack currentStack() {
-    return current.stack;
+    return stackOf(current);
   }
 
   @Override
@@ -83,7 +83,7 @@ final class ThreadState extends Context.Group {
     depart(from, to, sent, thrown);
     if (to != from) {
       try {
-        EngineChoice.engine().transfer(this, from.stack, to.stack, from);
+        EngineChoice.engine().transfer(this, stackOf(from), stackOf(to), from);
       } catch (Throwable t) { // refused: nothing has happened
         current = from;
         origin = null;
@@ -113,12 +113,18 @@ final class ThreadState extends Context.Group {
   @Override
   void refuse(Throwable why) {
     Greenlet next = current;
-    if (next.isToBegin()) next.die(null, why);
+    if (next.isToBegin()) next.die(this, null, why);
     else depart(next, rootGreenlet, null, why);
   }
 
+  @SuppressWarnings("NullAway") // it has been started, and has not ended
+  private static Stack stackOf(Greenlet g) {
+    return g.stack;
+  }
+
+  @SuppressWarnings("NullAway") // a root never is finished
   private static Greenlet living(Greenlet g) {
-    while (g.isFinished()) g = g.parent(); // a root never is
+    while (g.isFinished()) g = g.parent();
     return g;
   }
 
@@ -141,6 +147,7 @@ final class ThreadState extends Context.Group {
     return sent;
   }
 
+  @SuppressWarnings("NullAway") // whoever departed saw the listener
   private @Nullable Throwable tell(SwitchListener listener, @Nullable Throwable thrown) {
     Greenlet from = origin;
     origin = null;

@@ -90,11 +90,13 @@ abstract class Traversal<T extends @Nullable Object> extends GeneratorRun implem
     extents = new Nested(extent, extents);
   }
 
+  @SuppressWarnings("NullAway") // as often as enter
   final void exit() {
     extents = extents.outer;
   }
 
   /** Of the bodies from {@code innermost} outwards, without {@code end}; the innermost extent first. */
+  @SuppressWarnings("NullAway") // the end is one of those further out, or null, which comes after the last
   private static void leaveExtents(@Nullable GeneratorRun innermost, @Nullable GeneratorRun end) {
     for (GeneratorRun body = innermost; body != end; body = body.outer) {
       for (Nested n = ((Traversal<?>) body).extents; n != null; n = n.outer) n.extent.leave();
@@ -102,6 +104,7 @@ abstract class Traversal<T extends @Nullable Object> extends GeneratorRun implem
   }
 
   /** Takes back {@link #leaveExtents}: the outermost extent first. */
+  @SuppressWarnings("NullAway") // as in leaveExtents
   private static void reenterExtents(@Nullable GeneratorRun innermost, @Nullable GeneratorRun end) {
     if (innermost == end) return;
     reenterExtents(innermost.outer, end);

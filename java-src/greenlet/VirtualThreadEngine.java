@@ -35,6 +35,7 @@ final class VirtualThreadEngine extends Engine {
     }
 
     @Override
+    @SuppressWarnings("NullAway") // a thread runs once
     void run() {
       EntryPoint toRun = body;
       body = null;

@@ -114,6 +114,7 @@ final class VirtualThreads {
     abstract Thread threadOf(P puller);
 
     /** An unstarted virtual thread that this schedules. */
+    @SuppressWarnings("NullAway") // supported, or there would be no scheduler
     final Thread newThread(String name, Runnable task) {
       try {
         return (Thread) NEW_THREAD.invokeExact((Executor) new Submissions(this), name, 0, task);
@@ -123,6 +124,7 @@ final class VirtualThreads {
     }
 
     /** The puller, if its thread carries the calling virtual thread, which this schedules; else null. */
+    @SuppressWarnings("NullAway") // supported, or there would be no scheduler
     final @Nullable P carriedBy() {
       P mayCarry = puller();
       try {
@@ -133,6 +135,7 @@ final class VirtualThreads {
     }
 
     @Override
+    @SuppressWarnings("NullAway") // supported, or there would be no scheduler
     final void runElsewhere(Runnable step) {
       JDK_SCHEDULER.execute(step);
     }
@@ -160,6 +163,7 @@ final class VirtualThreads {
 
     /** Called by the JDK when the virtual thread, or one that inherited this, can go on. */
     @Override
+    @SuppressWarnings("NullAway") // supported, or there would be no scheduler
     public void execute(Runnable runnable) {
       Scheduler<?> scheduler = get();
       if (scheduler == null || !scheduler.takes(runnable)) JDK_SCHEDULER.execute(runnable);

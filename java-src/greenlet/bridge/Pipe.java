@@ -39,6 +39,7 @@ final class Pipe {
     }
 
     /** The next one, alone: a byte, unsigned, or a char. */
+    @SuppressWarnings("NullAway") // until it is used up, something is lent
     int take() {
       int i = from++;
       if (lent instanceof byte[] bytes) return bytes[i] & 0xff;
@@ -340,6 +341,7 @@ final class Pipe {
     void write(Object lent, int from, int length) throws IOException;
   }
 
+  @SuppressWarnings("NullAway") // until it is used up, something is lent
   private static long transfer(Slice slice, Sink to) throws IOException {
     int length = slice.length();
     to.write(slice.lent, slice.from, length);

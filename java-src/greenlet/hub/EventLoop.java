@@ -202,6 +202,7 @@ abstract sealed class EventLoop {
     }
 
     @Override
+    @SuppressWarnings("NullAway") // a round is part of a turn
     void endRound(Hub hub) {
       host.switchTo();
     }

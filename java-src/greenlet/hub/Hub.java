@@ -671,7 +671,7 @@ public final class Hub implements Executor {
      * @return the value; the exception comes out of this call
      * @throws IllegalStateException if another greenlet is waiting for it already
      */
-    @SuppressWarnings("unchecked")
+    @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
     public T await() {
       if (outcome == null) hub.await(this);
       try {
@@ -859,6 +859,7 @@ public final class Hub implements Executor {
   }
 
   /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
+  @SuppressWarnings("NullAway") // called while it runs
   private Greenlet next() {
     if (left == 0 && eventLoop.roundsFollow()) collect();
     return left > 0 ? take() : loop;
@@ -994,6 +995,7 @@ public final class Hub implements Executor {
   }
 
   /** The task that runs, or what stands for what is outside of them; to be called in the thread of this hub. */
+  @SuppressWarnings("NullAway") // between one task and the next nobody asks
   Task<?> requireCurrent() {
     if (isHere()) return current;
     throw new WrongThreadException("thread " + describe(Thread.currentThread()) + " cannot wait in " + this + ", which "
@@ -1004,6 +1006,7 @@ public final class Hub implements Executor {
     return task == outsider;
   }
 
+  @SuppressWarnings("NullAway") // called while it runs
   void enqueue(Task<?> task) {
     if (task.greenlet.parent() != loop) task.greenlet.setParent(loop);
     ready.add(task.greenlet);
@@ -1015,6 +1018,7 @@ public final class Hub implements Executor {
   }
 
   /** Raises an exception in the greenlet of a task, out of whatever has suspended that, when its turn comes. */
+  @SuppressWarnings("NullAway") // called while it runs; a task that is not done and has begun has a greenlet
   void throwInto(Task<?> task, Throwable exception) {
     ready.add(Greenlet.of(args -> {
       if (!task.isDone()) {

@@ -22,6 +22,7 @@ final class Scope {
     outer = owner.scope;
   }
 
+  @SuppressWarnings("NullAway") // null only where T has it
   <T extends @Nullable Object> T call(Callable<? extends T> body, boolean joins) {
     owner.scope = this;
     T value = null;

@@ -174,7 +174,7 @@ public final class Task<T extends @Nullable Object> {
    * @return its result; the exception that ended it comes out of this call, the same object
    * @throws CancellationException if it was killed
    */
-  @SuppressWarnings("unchecked")
+  @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
   public T result() {
     if (outcome == null) {
       Hub here = Hub.current();
@@ -369,6 +369,7 @@ public final class Task<T extends @Nullable Object> {
     return locals;
   }
 
+  @SuppressWarnings("NullAway") // it runs once
   @Nullable Object run(@Nullable Object... args) {
     if (hub.ended != null) hub.forgetHeir();
     if (outcome == null) {

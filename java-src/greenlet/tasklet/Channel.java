@@ -190,7 +190,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
    *     {@linkplain Tasklet#setBlockTrap block trap} or the thread's {@linkplain Tasklet#switchTrap switch trap} is set
    * @throws WrongThreadException if the channel is confined to another thread
    */
-  @SuppressWarnings("unchecked")
+  @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
   public T receive() {
     return (T) open(act(RECEIVE, null, false));
   }
@@ -227,7 +227,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     }
 
     @Override
-    @SuppressWarnings("unchecked")
+    @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
     public T next() {
       if (!hasNext()) throw new NoSuchElementException(Channel.this + " has come to its end");
       received = false;

@@ -106,6 +106,7 @@ final class Ring implements AutoCloseable {
   // The ring
 
   /** Puts {@code t} in before {@code successor}; null if the ring is empty. */
+  @SuppressWarnings("NullAway") // in the ring everybody has neighbours
   private void link(Tasklet t, @Nullable Tasklet successor) {
     if (successor == null) {
       t.next = t;
@@ -125,6 +126,7 @@ final class Ring implements AutoCloseable {
     link(t, head);
   }
 
+  @SuppressWarnings("NullAway") // in the ring everybody has neighbours
   private void unlink(Tasklet t, Tasklet.State state) {
     if (t.next == t) {
       head = null;
@@ -145,6 +147,26 @@ final class Ring implements AutoCloseable {
     head = t;
   }
 
+  @SuppressWarnings("NullAway") // it is not empty
+  private Tasklet first() {
+    return head;
+  }
+
+  @SuppressWarnings("NullAway") // in the ring everybody has neighbours
+  private static Tasklet after(Tasklet t) {
+    return t.next;
+  }
+
+  @SuppressWarnings("NullAway") // who is blocked waits on one
+  private static Channel<?> channelOf(Tasklet blocked) {
+    return blocked.channel;
+  }
+
+  @SuppressWarnings("NullAway") // nobody in the ring has ended
+  private static Greenlet placeOf(Tasklet t) {
+    return t.at;
+  }
+
   // Switching
 
   /**
@@ -158,10 +180,10 @@ final class Ring implements AutoCloseable {
     from.at = Greenlet.current();
     Throwable thrown = null;
     try {
-      if (scheduleCallback != null) tell(from, to);
+      if (scheduleCallback != null) tell(scheduleCallback, from, to);
       head = to;
       current = to;
-      to.at.switchTo(null);
+      placeOf(to).switchTo(null);
     } catch (Throwable t) {
       if (switches == switchesBefore && !to.greenlet.isDead()) {
         head = before;
@@ -185,7 +207,7 @@ final class Ring implements AutoCloseable {
 
   /** {@code t} runs, because somebody switched to its greenlet instead of leaving that to this class. */
   private void resumedByHand(Tasklet t, @Nullable Throwable thrown) {
-    Tasklet strayed = head;
+    Tasklet strayed = first();
     unlink(strayed, strayed.greenlet.isDead() ? Tasklet.State.DEAD : Tasklet.State.PAUSED);
     strayed.at = strayed.greenlet;
     if (thrown == null) {
@@ -208,7 +230,7 @@ final class Ring implements AutoCloseable {
 
   /** Has {@code t} not wait any longer; false if another thread has just served it, so that it has nothing to wait for. */
   private boolean unblock(Tasklet t) {
-    boolean waited = t.channel.withdraw(t);
+    boolean waited = channelOf(t).withdraw(t);
     if (waited) t.value = null;
     t.channel = null;
     append(t);
@@ -223,7 +245,7 @@ final class Ring implements AutoCloseable {
     } catch (Throwable t) {
       return t;
     }
-    Throwable refusal = transfer(me, head);
+    Throwable refusal = transfer(me, first());
     if (refusal != null && revived != null && revived != me) unlink(revived, Tasklet.State.PAUSED);
     return refusal;
   }
@@ -264,7 +286,7 @@ final class Ring implements AutoCloseable {
     drain();
     if (count > 1 || callsBack) {
       requireSwitching("schedule", null);
-      refuseIf(transfer(current, current.next));
+      refuseIf(transfer(current, after(current)));
     }
     return current.resume();
   }
@@ -351,7 +373,7 @@ final class Ring implements AutoCloseable {
     if (refusal != null) {
       t.error = error;
       if (waited || state == Tasklet.State.PAUSED) unlink(t, state);
-      if (waited) channel.putBack(t, behind, value);
+      if (waited && channel != null) channel.putBack(t, behind, value);
       throw Sneaky.unchecked(refusal);
     }
     me.resume();
@@ -395,14 +417,14 @@ final class Ring implements AutoCloseable {
     partner.channel = null;
     link(partner, toPartner ? me.next : me);
     if (!toPartner && !toNext) return null;
-    Throwable refusal = transfer(me, me.next);
+    Throwable refusal = transfer(me, after(me));
     if (refusal != null) unlink(partner, Tasklet.State.BLOCKED);
     return refusal;
   }
 
   /** To be posted by another thread that has served {@code t}. */
   void wake(Tasklet t) {
-    if (t.state != Tasklet.State.BLOCKED || t.channel.holds(t)) return; // something else has woken it, and it waits anew
+    if (t.state != Tasklet.State.BLOCKED || channelOf(t).holds(t)) return; // something else has woken it, and it waits anew
     t.channel = null;
     append(t);
   }
@@ -412,11 +434,11 @@ final class Ring implements AutoCloseable {
   /** On the stack of {@code t}, last thing. */
   void end(Tasklet t, @Nullable Throwable thrown) {
     unlink(t, Tasklet.State.DEAD);
-    Tasklet next = null;
+    Tasklet next = boss();
     try {
       if (thrown == null) {
         fill();
-        next = head;
+        next = first();
       }
     } catch (Throwable deadlock) {
       thrown = deadlock;
@@ -424,14 +446,14 @@ final class Ring implements AutoCloseable {
     if (thrown != null) raise(next = boss(), thrown);
     if (scheduleCallback != null) {
       try {
-        tell(t, next);
+        tell(scheduleCallback, t, next);
       } catch (Throwable e) {
         raise(next = boss(), e);
       }
     }
     head = next;
     current = next;
-    passOn(t.greenlet, next.at);
+    passOn(t.greenlet, placeOf(next));
   }
 
   /** Has {@code next} get the control when {@code ending}, which is current, ends. */
@@ -510,7 +532,7 @@ final class Ring implements AutoCloseable {
 
   /** Whether another thread could make one of this thread's tasklets runnable. */
   private boolean waitsForOthers() {
-    return waiting().anyMatch(t -> t.channel.isShared());
+    return waiting().anyMatch(t -> channelOf(t).isShared());
   }
 
   private void enrol(Tasklet t) {
@@ -573,15 +595,16 @@ final class Ring implements AutoCloseable {
 
   // Callbacks
 
-  private void tell(Tasklet from, Tasklet to) {
+  private void tell(BiConsumer<? super Tasklet, ? super Tasklet> callback, Tasklet from, Tasklet to) {
     callsBack = true;
     try {
-      scheduleCallback.accept(from, to);
+      callback.accept(from, to);
     } finally {
       callsBack = false;
     }
   }
 
+  @SuppressWarnings("NullAway") // whoever calls has seen the callback
   void tell(Channel<?> channel, Tasklet t, boolean sending, boolean willBlock) throws Throwable {
     callsBack = true;
     try {

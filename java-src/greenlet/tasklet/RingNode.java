@@ -31,8 +31,8 @@ abstract class RingNode {
   @Nullable Object value;
   @Nullable Throwable error;
 
-  /** Where it is suspended: its own greenlet or another that it uses. */
-  Greenlet at;
+  /** Where it is suspended: its own greenlet or another that it uses. Null when it has ended. */
+  @Nullable Greenlet at;
 
   /** Whether the ring knows it for one that may be waiting. */
   boolean enrolled;

@@ -461,12 +461,13 @@ public final class Tasklet extends RingNode {
   // What the scheduler does with it
 
   /** All that happens on its greenlet's stack. */
+  @SuppressWarnings("NullAway") // it runs once
   private @Nullable Object live(@Nullable Object... none) {
     Throwable thrown = null;
     ring.begin();
     try {
       resume();
-      Object[] given = args == null ? new Object[0] : args;
+      @Nullable Object[] given = args == null ? new Object[0] : args;
       Body toRun = body;
       body = null;
       args = null;
