@@ -15,7 +15,6 @@
   buffer. What ends it, the consumer sees; where the consumer ends early, a GreenletExit is raised there, so that `finally`
   runs. Streams apart, all of these are generators: to be reduced, walked as a seq, pulled with a cursor, afresh each time."
   (:require [clojure.java.io :as io]
-            [clojure.string :as str]
             [greenlet.argument :refer [check-options refuse]]
             [greenlet.core :refer [generator yield-to!]]
             [greenlet.generator :as generator])
