@@ -77,43 +77,54 @@
 (def ^:private end (Object.))
 
 (defn- read-form
-  "The next form, with the comments that stand before it, or `end`."
+  "The next form, or `end`, with its text and the comments that stand before it."
   [reader]
   (let [[form text] (read+string reader false end)]
-    {:form form, :comments (comments-before text)}))
+    {:form form, :text (str/replace text #"^(?:\s++|;.*+)*+" ""), :comments (comments-before text)}))
+
+(defn- thrown [^Throwable t]
+  {:class (.getSimpleName (class t)), :message (ex-message t)})
 
 (defn- run-form
-  "What evaluating `form` does: :result or :thrown, and :printed."
-  [form]
+  "What evaluating `form` here does."
+  [{:keys [form]}]
   (let [out (StringWriter.)]
     (merge (binding [*out* out]
              (try
                {:result (eval form)}
-               (catch clojure.lang.Compiler$CompilerException e {:thrown (or (ex-cause e) e)})
-               (catch Throwable t {:thrown t})))
-           {:printed (str/join "\n" (map str/trim (str/split-lines (str/trim (str out)))))})))
+               (catch clojure.lang.Compiler$CompilerException e {:thrown (thrown (or (ex-cause e) e))})
+               (catch Throwable t {:thrown (thrown t)})))
+           {:printed (str out)})))
 
-(defn- thrown-as-claimed? [claim ^Throwable thrown]
+(defn- thrown-as-claimed? [claim thrown]
   (let [[class-name part] (str/split claim #":\s*" 2)]
-    (and (= class-name (.getSimpleName (class thrown)))
-         (or (nil? part) (str/includes? (str (ex-message thrown)) part)))))
+    (and (= class-name (:class thrown))
+         (or (nil? part) (str/includes? (str (:message thrown)) part)))))
+
+(defn- trimmed-lines [text]
+  (str/join "\n" (map str/trim (str/split-lines (str/trim text)))))
 
 (defn- broken-claim
-  "nil, or what is wrong with what `form` did."
+  "nil, or what is wrong with what a form did."
   [claimed {:keys [result thrown printed]}]
-  (cond
-    (and thrown (not (:thrown claimed))) {:thrown (str thrown)}
-    (and (:thrown claimed) (not thrown)) {:claimed-exception (:thrown claimed), :got (pr-str result)}
-    (and thrown (not (thrown-as-claimed? (:thrown claimed) thrown))) {:claimed-exception (:thrown claimed), :got (str thrown)}
-    (and (:printed claimed) (not= (:printed claimed) printed)) {:claimed-output (:printed claimed), :got printed}
-    (and (:result claimed) (not= (read-string (:result claimed)) result)) {:claimed (str/trim (:result claimed)), :got (pr-str result)}))
+  (let [printed (trimmed-lines printed), got (str (:class thrown) ": " (:message thrown))]
+    (cond
+      (and thrown (not (:thrown claimed))) {:thrown got}
+      (and (:thrown claimed) (not thrown)) {:claimed-exception (:thrown claimed), :got (pr-str result)}
+      (and thrown (not (thrown-as-claimed? (:thrown claimed) thrown))) {:claimed-exception (:thrown claimed), :got got}
+      (and (:printed claimed) (not= (:printed claimed) printed)) {:claimed-output (:printed claimed), :got printed}
+      (and (:result claimed) (not= (read-string (:result claimed)) result)) {:claimed (str/trim (:result claimed)), :got (pr-str result)})))
 
-(defn- run-block [{:keys [line code]}]
+(defn run-block
+  "Has `run` run the forms of a block in order. It is called with a map of a :form and its :text, and returns one of the :result,
+  or of the :class and :message of what was :thrown, and of what was :printed. Returns a vector of a map for each form: :block,
+  the line where the block begins; :form; :claims, how many it makes; and :broken, what came instead, where one does not hold."
+  [run {:keys [line code]}]
   (let [reader (LineNumberingPushbackReader. (StringReader. code))]
-    (loop [{:keys [form]} (read-form reader), results []]
+    (loop [{:keys [form] :as read} (read-form reader), results []]
       (if (identical? form end)
         results
-        (let [outcome (run-form form)
+        (let [outcome (run read)
               following (read-form reader)
               claimed (claims (:comments following))
               broken (broken-claim claimed outcome)]
@@ -123,8 +134,7 @@
 
 (defn run-blocks
   "Runs `blocks` in order, in a fresh thread and namespace that refers to all of the namespaces `referred`, by default
-  greenlet.core. Returns a vector of a map for each form: :block, the line where its block begins; :form; :claims, how many it
-  makes; and :broken, what came instead, where one does not hold."
+  greenlet.core. Returns what `run-block` returns for each, in one vector."
   ([blocks] (run-blocks blocks '[greenlet.core]))
   ([blocks referred]
    (let [space (create-ns (gensym "greenlet.example"))]
@@ -135,7 +145,7 @@
           (binding [*ns* space, *warn-on-reflection* false]
             (refer-clojure)
             (doseq [r referred] (require (if (symbol? r) [r :refer :all] r)))
-            (into [] (mapcat run-block) blocks))))
+            (into [] (mapcat #(run-block run-form %)) blocks))))
        (finally (remove-ns (ns-name space)))))))
 
 (defn broken
