@@ -6,6 +6,7 @@ import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
@@ -136,6 +137,7 @@ public class GeneratorBenchmark {
   }
 
   @Benchmark
+  @Fork(jvmArgsAppend = Main.DEEP)
   public int pullAtDepth(Deep deep) {
     return deep.endless.next();
   }

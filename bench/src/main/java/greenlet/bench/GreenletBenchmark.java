@@ -4,6 +4,7 @@ import greenlet.Greenlet;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OperationsPerInvocation;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
@@ -87,6 +88,7 @@ public class GreenletBenchmark {
   }
 
   @Benchmark
+  @Fork(jvmArgsAppend = Main.DEEP)
   public Object rootAndBackAtDepth(Deep deep) {
     return deep.endless.switchTo("two");
   }

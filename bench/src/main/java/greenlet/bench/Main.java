@@ -24,6 +24,10 @@ final class Main {
   private static final List<String> HEAP = List.of("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch");
 
   private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
+
+  /** 5,000 calls of the interpreter's take more than 512 KB, and G1 takes no stack above half a region, of 1 MB with this heap. */
+  static final String DEEP = "-XX:G1HeapRegionSize=4m";
+
   private static final String PEER = "Raw|HandOff|Peer|Fiber|Pipe";
   private static final String PEERS = "\\.(" + PEER + ")Benchmark\\.";
   private static final String OURS = "\\.(?!" + PEER + ")\\w+Benchmark\\.";

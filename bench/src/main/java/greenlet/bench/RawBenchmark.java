@@ -6,6 +6,7 @@ import java.lang.invoke.MethodType;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
@@ -131,6 +132,7 @@ public class RawBenchmark {
   }
 
   @Benchmark
+  @Fork(jvmArgsAppend = Main.DEEP)
   public int roundTripAtDepth(Deep deep) throws Throwable {
     RUN.invokeExact(deep.endless);
     return deep.value;
