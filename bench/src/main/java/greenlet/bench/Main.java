@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 
@@ -15,13 +16,13 @@ import java.util.regex.PatternSyntaxException;
  * of memory, has JVMs of its own, which print their measurements as lines of JSON.
  */
 final class Main {
-  private static final String EXPORT = "--add-exports=java.base/jdk.internal.vm=ALL-UNNAMED";
-  private static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
+  static final String EXPORT = "--add-exports=java.base/jdk.internal.vm=ALL-UNNAMED";
+  static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
   private static final String NATIVE = "--enable-native-access=ALL-UNNAMED"; // for JRuby, and the profiler
   private static final List<String> TELL_INLINED = List.of("-XX:+UnlockDiagnosticVMOptions", "-XX:+DebugNonSafepoints");
 
   /** Touched beforehand: the first touch of a page can cost more than what is measured. */
-  private static final List<String> HEAP = List.of("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch");
+  static final List<String> HEAP = List.of("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch");
 
   private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
 
@@ -55,21 +56,21 @@ final class Main {
   private final List<String> failures = new ArrayList<>();
 
   public static void main(String[] args) throws Exception {
-    Main main = new Main();
+    Callable<Integer> command = null;
     try {
-      main.take(args);
+      command = List.of(args).contains("--against") ? new Against(args)::run : new Main(args)::run;
     } catch (IllegalArgumentException e) {
       say(e.getMessage());
       System.exit(2);
     }
-    System.exit(main.run());
+    System.exit(command.call());
   }
 
-  private static void say(String what) {
+  static void say(String what) {
     System.err.println("bench: " + what);
   }
 
-  private void take(String[] args) {
+  private Main(String[] args) {
     for (int i = 0; i < args.length; i++) {
       switch (args[i]) {
         case "--quick" -> mode = Timing.Mode.QUICK;
@@ -79,16 +80,15 @@ final class Main {
           if (++i == args.length) throw new IllegalArgumentException("--json needs a file: " + USAGE);
           json = Path.of(args[i]);
         }
-        default -> {
-          if (args[i].startsWith("-")) throw new IllegalArgumentException("unknown option " + args[i] + ": " + USAGE);
-          if (!pattern.pattern().isEmpty()) throw new IllegalArgumentException("one pattern at most: " + USAGE);
-          pattern = pattern(args[i]);
-        }
+        default -> pattern = pattern(args[i], pattern, USAGE);
       }
     }
   }
 
-  private static Pattern pattern(String regex) {
+  /** The argument as a pattern, where there has been none yet. */
+  static Pattern pattern(String regex, Pattern before, String usage) {
+    if (regex.startsWith("-")) throw new IllegalArgumentException("unknown option " + regex + ": " + usage);
+    if (!before.pattern().isEmpty()) throw new IllegalArgumentException("one pattern at most: " + usage);
     try {
       return Pattern.compile(regex);
     } catch (PatternSyntaxException e) {

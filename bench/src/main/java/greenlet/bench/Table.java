@@ -284,7 +284,7 @@ final class Table {
     return cells.stream().collect(Collectors.joining(" | ", "| ", " |"));
   }
 
-  private static String machine() {
+  static String machine() {
     return String.join(", ", System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version"),
         System.getProperty("os.name") + " " + System.getProperty("os.arch"),
         Runtime.getRuntime().availableProcessors() + " processors" + model()) + ".";
