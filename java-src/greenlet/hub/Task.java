@@ -5,6 +5,7 @@ import greenlet.GreenletExit;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -402,12 +403,13 @@ public final class Task<T extends @Nullable Object> {
     if (toCall != null) toCall.forEach(Runnable::run);
     if (home != null) home.ended(this, thrown);
     else if (thrown != null && asking == 0) hub.report(this, thrown);
-    if (locals != null) closeLocals();
+    if (locals != null) closeAll(locals.values());
+    locals = null;
     hub.remove(this);
   }
 
-  private void closeLocals() {
-    for (Object value : locals.values()) {
+  private void closeAll(Collection<Object> values) {
+    for (Object value : values) {
       if (!(value instanceof AutoCloseable closeable)) continue;
       try {
         closeable.close();
@@ -415,7 +417,6 @@ public final class Task<T extends @Nullable Object> {
         hub.report(this, t);
       }
     }
-    locals = null;
   }
 
   /** Its name and state; for people, and not fixed. */

@@ -193,7 +193,7 @@ final class Ring implements AutoCloseable {
       thrown = t;
     }
     switches++;
-    if (ended != null) forgetHeir();
+    if (ended != null) forgetHeir(ended);
     if (head != from) resumedByHand(from, thrown);
     else if (thrown != null) from.error = thrown; // by a SwitchListener
     return null;
@@ -202,7 +202,7 @@ final class Ring implements AutoCloseable {
   /** On a new tasklet's stack, first thing. */
   void begin() {
     switches++;
-    if (ended != null) forgetHeir();
+    if (ended != null) forgetHeir(ended);
   }
 
   /** {@code t} runs, because somebody switched to its greenlet instead of leaving that to this class. */
@@ -465,10 +465,10 @@ final class Ring implements AutoCloseable {
   }
 
   /** Whoever runs after a tasklet has ended: gives its greenlet its parent back. */
-  private void forgetHeir() {
+  private void forgetHeir(Greenlet ended) {
     ended.setParent(root);
     if (displaced != null) displaced.setParent(ended);
-    ended = null;
+    this.ended = null;
     displaced = null;
   }
 
