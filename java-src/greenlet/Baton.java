@@ -122,7 +122,8 @@ abstract class Baton {
 
   /** Receives the baton, which is here. */
   final void arrive() {
-    STATE.setRelease(this, NOT_HERE); // seen by whoever gives it back: that one has got it from here
+    // seen by whoever gives it back: that one has got it from here
+    STATE.setRelease(this, NOT_HERE);
     giveInterrupt();
   }
 
@@ -146,7 +147,10 @@ abstract class Baton {
     }
     try {
       park();
-    } catch (StackOverflowError e) { // the JDK cannot put aside so deep a stack of a virtual thread: it waits where it is
+    } catch (
+        StackOverflowError
+            e) { // the JDK cannot put aside so deep a stack of a virtual thread: it waits where it
+      // is
       tooDeep = true;
     }
   }

@@ -22,7 +22,9 @@ final class Bindings {
       Class<?> var = Class.forName("clojure.lang.Var", false, Bindings.class.getClassLoader());
       var lookup = MethodHandles.publicLookup();
       get = lookup.findStatic(var, "getThreadBindingFrame", MethodType.methodType(Object.class));
-      set = lookup.findStatic(var, "resetThreadBindingFrame", MethodType.methodType(void.class, Object.class));
+      set =
+          lookup.findStatic(
+              var, "resetThreadBindingFrame", MethodType.methodType(void.class, Object.class));
     } catch (ReflectiveOperationException e) {
       get = null; // no Clojure
     }

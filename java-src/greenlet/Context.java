@@ -56,7 +56,8 @@ class Context extends Baton implements Stack {
     super(true);
     this.group = group;
     this.name = name;
-    this.scheduler = VirtualThreads.canBeCarried() && !group.thread.isVirtual() ? new Scheduler() : null;
+    this.scheduler =
+        VirtualThreads.canBeCarried() && !group.thread.isVirtual() ? new Scheduler() : null;
     if (scheduler != null) scheduler.setPuller(group.root);
   }
 
@@ -209,7 +210,8 @@ class Context extends Baton implements Stack {
   /** Hands over the baton; returns the platform thread that carries this, if it is to go on with {@code to}. */
   private @Nullable Context hand(Context to) {
     Context platform = carriedBy();
-    if (platform != null && platform.thread.isInterrupted()) to.bringInterrupt(); // forgotten when this thread leaves that one
+    // forgotten when this thread leaves that one
+    if (platform != null && platform.thread.isInterrupted()) to.bringInterrupt();
     if (platform == null || !platform.canGoOnWith(to)) {
       to.wake();
       return null;
@@ -220,13 +222,18 @@ class Context extends Baton implements Stack {
   }
 
   private boolean canGoOnWith(Context to) {
-    return to == this || to.scheduler != null && to.scheduler.puller() == this && to.scheduler.isHeld();
+    return to == this
+        || to.scheduler != null && to.scheduler.puller() == this && to.scheduler.isHeld();
   }
 
   /** Gives the baton to this; has the JDK run its thread if nobody pulls from it. */
   @SuppressWarnings("NullAway") // waitsForUs says that there is a scheduler
   private void wake() {
-    boolean waitsForUs = VirtualThreads.canBeCarried() && scheduler != null && scheduler.puller() == null && scheduler.isReady();
+    boolean waitsForUs =
+        VirtualThreads.canBeCarried()
+            && scheduler != null
+            && scheduler.puller() == null
+            && scheduler.isReady();
     give();
     if (waitsForUs) scheduler.release();
   }
@@ -241,7 +248,10 @@ class Context extends Baton implements Stack {
   /** Lets the platform thread of {@code here}, which is about to pull from this body, carry it; null when the pull is over. */
   final void pulledBy(@Nullable Context here) {
     if (scheduler == null) return;
-    scheduler.setPuller(here == null || !here.thread.isVirtual() ? here : scheduler.isHeld() ? here.carriedBy() : null);
+    scheduler.setPuller(
+        here == null || !here.thread.isVirtual()
+            ? here
+            : scheduler.isHeld() ? here.carriedBy() : null);
   }
 
   /** Suspends this, which {@code platform} carries, so that it goes on with {@code to}. False if it cannot be. */
@@ -288,7 +298,8 @@ class Context extends Baton implements Stack {
    * {@code running}, which this carries, has been suspended by the JDK and keeps the baton. Within a hand-over of ours, such as
    * where the JDK registers a thread that we start, that concerns nobody.
    */
-  @SuppressWarnings("NullAway") // who carries is the root of a group, who is carried has a scheduler
+  // who carries is the root of a group, who is carried has a scheduler
+  @SuppressWarnings("NullAway")
   private void tellParked(Context running) {
     Context innermost = group.currentContext();
     while (innermost.pulledFrom != null) innermost = innermost.pulledFrom;
@@ -299,16 +310,20 @@ class Context extends Baton implements Stack {
 
   @Override
   void start() {
-    VirtualThreads.start(r -> thread = newThread(r), () -> {
-      makeCurrent();
-      arrive();
-      run();
-    });
+    VirtualThreads.start(
+        r -> thread = newThread(r),
+        () -> {
+          makeCurrent();
+          arrive();
+          run();
+        });
   }
 
   @SuppressWarnings("NullAway") // a thread of ours has a name
   private Thread newThread(Runnable toRun) {
-    return scheduler != null ? scheduler.newThread(name, toRun) : Thread.ofVirtual().name(name).unstarted(toRun);
+    return scheduler != null
+        ? scheduler.newThread(name, toRun)
+        : Thread.ofVirtual().name(name).unstarted(toRun);
   }
 
   @Override
@@ -356,10 +371,7 @@ class Context extends Baton implements Stack {
     Thread walked = thread; // another thread asks: read once what may change meanwhile
     Context above = pulledFrom;
     if (walked == null) return Stream.empty();
-    boolean waits =
-        walked == Thread.currentThread()
-            || above != null
-            || isSuspended();
+    boolean waits = walked == Thread.currentThread() || above != null || isSuspended();
     boolean isRoot = group != null && group.root == this;
     StackTraceElement[] frames = StackTraces.of(walked, mayCrash, isOf(asked));
     return stackTraceAbove(above, asked, mayCrash, StackTraces.ofUsers(frames, waits, !isRoot));

@@ -46,16 +46,28 @@ final class ContinuationEngine extends Engine {
       var lookup = MethodHandles.lookup();
       Class<?> scope = Class.forName("jdk.internal.vm.ContinuationScope");
       Class<?> continuation = Class.forName("jdk.internal.vm.Continuation");
-      newScope = lookup.findConstructor(scope, MethodType.methodType(void.class, String.class))
-          .asType(MethodType.methodType(Object.class, String.class));
-      make = lookup.findConstructor(continuation, MethodType.methodType(void.class, scope, Runnable.class))
-          .asType(MethodType.methodType(Object.class, Object.class, Runnable.class));
-      run = lookup.findVirtual(continuation, "run", MethodType.methodType(void.class))
-          .asType(MethodType.methodType(void.class, Object.class));
-      yield = lookup.findStatic(continuation, "yield", MethodType.methodType(boolean.class, scope))
-          .asType(MethodType.methodType(boolean.class, Object.class));
-      stackTrace = lookup.findVirtual(continuation, "getStackTrace", MethodType.methodType(StackTraceElement[].class))
-          .asType(MethodType.methodType(StackTraceElement[].class, Object.class));
+      newScope =
+          lookup
+              .findConstructor(scope, MethodType.methodType(void.class, String.class))
+              .asType(MethodType.methodType(Object.class, String.class));
+      make =
+          lookup
+              .findConstructor(
+                  continuation, MethodType.methodType(void.class, scope, Runnable.class))
+              .asType(MethodType.methodType(Object.class, Object.class, Runnable.class));
+      run =
+          lookup
+              .findVirtual(continuation, "run", MethodType.methodType(void.class))
+              .asType(MethodType.methodType(void.class, Object.class));
+      yield =
+          lookup
+              .findStatic(continuation, "yield", MethodType.methodType(boolean.class, scope))
+              .asType(MethodType.methodType(boolean.class, Object.class));
+      stackTrace =
+          lookup
+              .findVirtual(
+                  continuation, "getStackTrace", MethodType.methodType(StackTraceElement[].class))
+              .asType(MethodType.methodType(StackTraceElement[].class, Object.class));
     } catch (Throwable t) {
       unavailable = t;
     }
@@ -67,7 +79,8 @@ final class ContinuationEngine extends Engine {
     UNAVAILABLE = unavailable;
   }
 
-  private static final Object GREENLETS = UNAVAILABLE == null ? newScope("greenlets") : "unavailable";
+  private static final Object GREENLETS =
+      UNAVAILABLE == null ? newScope("greenlets") : "unavailable";
   private static final Runnable SUSPEND_GREENLET = () -> suspendTo(GREENLETS);
 
   private final boolean inflatesLocks;
@@ -78,11 +91,17 @@ final class ContinuationEngine extends Engine {
 
   /** The engine, if this JVM lets us have it and it proves itself. */
   static ContinuationEngine proven() throws Unavailable {
-    if (UNAVAILABLE instanceof IllegalAccessException) throw new Unavailable("the JVM was started without " + Flags.CONTINUATIONS);
-    if (UNAVAILABLE != null) throw new Unavailable("this JVM, " + Runtime.version() + ", has other continuations: " + UNAVAILABLE);
+    if (UNAVAILABLE instanceof IllegalAccessException)
+      throw new Unavailable("the JVM was started without " + Flags.CONTINUATIONS);
+    if (UNAVAILABLE != null)
+      throw new Unavailable(
+          "this JVM, " + Runtime.version() + ", has other continuations: " + UNAVAILABLE);
     if (keepsLock(() -> {})) return new ContinuationEngine(false);
     if (keepsLock(new ThinLocks()::inflate)) return new ContinuationEngine(true);
-    throw new Unavailable("on this JVM, " + Runtime.version() + ", a continuation takes along the locks of the thread that mounts it");
+    throw new Unavailable(
+        "on this JVM, "
+            + Runtime.version()
+            + ", a continuation takes along the locks of the thread that mounts it");
   }
 
   /** Why the engine cannot be had. */
@@ -98,10 +117,12 @@ final class ContinuationEngine extends Engine {
   static boolean keepsLock(Runnable before) {
     return Trial.inThread(() -> {
       Object continuation = newContinuation(GREENLETS, SUSPEND_GREENLET);
-      return Trial.keepsLock(before, () -> {
-        mount(continuation);
-        return true;
-      });
+      return Trial.keepsLock(
+          before,
+          () -> {
+            mount(continuation);
+            return true;
+          });
     });
   }
 
@@ -256,7 +277,8 @@ final class ContinuationEngine extends Engine {
     MountedBody(GeneratorRun outermost, EntryPoint body) {
       this.outermost = outermost;
       this.body = body;
-      Object scope = newScope("generator"); // one scope for each body, so that a yield can suspend nested bodies too
+      // one scope for each body, so that a yield can suspend nested bodies too
+      Object scope = newScope("generator");
       continuation = newContinuation(scope, this::begin);
       suspend = () -> suspendTo(scope);
     }
@@ -312,12 +334,15 @@ final class ContinuationEngine extends Engine {
 
   @Override
   Stream<StackTraceElement> stackTrace(Context.Group group, Stack stack) {
-    Context body = group.currentStack() == stack ? group.root.pulledFrom : ((SwitchedStack) stack).pulledFrom;
+    Context body =
+        group.currentStack() == stack ? group.root.pulledFrom : ((SwitchedStack) stack).pulledFrom;
     boolean waits = body != null || group.thread == Thread.currentThread();
-    return Context.stackTraceAbove(body, group, !RUNNING_MAY_BE_WALKED, onItsStack(group, stack, waits));
+    return Context.stackTraceAbove(
+        body, group, !RUNNING_MAY_BE_WALKED, onItsStack(group, stack, waits));
   }
 
-  private static Stream<StackTraceElement> onItsStack(Context.Group group, Stack stack, boolean waits) {
+  private static Stream<StackTraceElement> onItsStack(
+      Context.Group group, Stack stack, boolean waits) {
     boolean isRoot = true;
     if (stack instanceof GreenletStack greenlet) {
       if (greenlet.use == GreenletStack.UNSTARTED) return Stream.empty();
@@ -325,7 +350,8 @@ final class ContinuationEngine extends Engine {
       if (suspended != null) return StackTraces.ofUsers(suspended, true, true);
       isRoot = false;
     }
-    StackTraceElement[] all = StackTraces.of(group.thread, !RUNNING_MAY_BE_WALKED, Context.isOf(group));
+    StackTraceElement[] all =
+        StackTraces.of(group.thread, !RUNNING_MAY_BE_WALKED, Context.isOf(group));
     int root = all.length; // where its frames begin
     for (int i = 0; i < all.length; i++) {
       if (all[i].getMethodName().equals("mountInTurn")) root = i;

@@ -93,7 +93,8 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    * @throws IllegalStateException after the end, or if there is an element that has not been taken
    */
   public boolean throwInto(Throwable exception) {
-    if (exception == null) throw new IllegalArgumentException("nothing to throw into the " + traversal + ": got null");
+    if (exception == null)
+      throw new IllegalArgumentException("nothing to throw into the " + traversal + ": got null");
     return traversal.answer(null, exception);
   }
 

@@ -15,11 +15,17 @@ abstract class Engine {
   public abstract String toString();
 
   static String describe(String name, @Nullable String whyNotContinuation) {
-    String slower = Stream.of(
-            whyNotContinuation == null ? null : "not " + Flags.CONTINUATION_ENGINE + ": " + whyNotContinuation,
-            VirtualThreads.canBeCarried() ? null : "virtual threads not carried by the thread that waits for them: " + VirtualThreads.whyNotCarried())
-        .filter(Objects::nonNull)
-        .collect(Collectors.joining("; "));
+    String slower =
+        Stream.of(
+                whyNotContinuation == null
+                    ? null
+                    : "not " + Flags.CONTINUATION_ENGINE + ": " + whyNotContinuation,
+                VirtualThreads.canBeCarried()
+                    ? null
+                    : "virtual threads not carried by the thread that waits for them: "
+                        + VirtualThreads.whyNotCarried())
+            .filter(Objects::nonNull)
+            .collect(Collectors.joining("; "));
     return slower.isEmpty() ? name : name + " (" + slower + ")";
   }
 
@@ -37,7 +43,8 @@ abstract class Engine {
   abstract void transfer(Context.Group group, Stack from, Stack to, Object who);
 
   /** A stack for a generator's body. A {@code confined} one is resumed by a single thread, another by any thread. */
-  abstract <B extends GeneratorRun & EntryPoint> GeneratorStack generatorStack(B body, boolean confined);
+  abstract <B extends GeneratorRun & EntryPoint> GeneratorStack generatorStack(
+      B body, boolean confined);
 
   /** What is on {@code stack}, which is not over, top first, without the library's frames. */
   abstract Stream<StackTraceElement> stackTrace(Context.Group group, Stack stack);

@@ -16,13 +16,23 @@ final class EngineChoice {
         engine = ContinuationEngine.proven();
       } catch (ContinuationEngine.Unavailable e) {
         if (asked == null) engine = new VirtualThreadEngine(e.getMessage());
-        else refusal = "-D" + Flags.ENGINE + "=" + asked + ": this engine cannot be had: " + e.getMessage();
+        else
+          refusal =
+              "-D" + Flags.ENGINE + "=" + asked + ": this engine cannot be had: " + e.getMessage();
       }
     } else if (asked.equals(Flags.VIRTUAL_THREAD_ENGINE)) {
       engine = new VirtualThreadEngine(null);
     } else {
-      refusal = "-D" + Flags.ENGINE + "=" + asked + ": there is no such engine; use " + Flags.CONTINUATION_ENGINE + " or "
-          + Flags.VIRTUAL_THREAD_ENGINE + ", or leave the property out for the faster one that can be had";
+      refusal =
+          "-D"
+              + Flags.ENGINE
+              + "="
+              + asked
+              + ": there is no such engine; use "
+              + Flags.CONTINUATION_ENGINE
+              + " or "
+              + Flags.VIRTUAL_THREAD_ENGINE
+              + ", or leave the property out for the faster one that can be had";
     }
     ENGINE = engine;
     REFUSAL = refusal;

@@ -4,10 +4,12 @@ package greenlet;
 final class Flags {
   /** The system property that names the engine. */
   static final String ENGINE = "greenlet.engine";
+
   static final String VIRTUAL_THREAD_ENGINE = "virtual-thread";
   static final String CONTINUATION_ENGINE = "continuation";
 
-  private static final String OUR_MODULE = Flags.class.getModule().isNamed() ? Flags.class.getModule().getName() : "ALL-UNNAMED";
+  private static final String OUR_MODULE =
+      Flags.class.getModule().isNamed() ? Flags.class.getModule().getName() : "ALL-UNNAMED";
 
   /** Opens continuations, to {@link ContinuationEngine}. */
   static final String CONTINUATIONS = "--add-exports java.base/jdk.internal.vm=" + OUR_MODULE;

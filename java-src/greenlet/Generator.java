@@ -98,7 +98,8 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
      *
      * @param all the elements
      */
-    @SuppressWarnings("unchecked") // a body that yields a subtype of T may yield to whom takes any T
+    // a body that yields a subtype of T may yield to whom takes any T
+    @SuppressWarnings("unchecked")
     default void yieldAll(Iterable<? extends T> all) {
       if (!(all instanceof Generator<? extends T> inner)) {
         for (T value : all) this.yield(value);
@@ -118,6 +119,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
 
   /** Those in force where it was made. */
   final @Nullable Object bindings = Bindings.current();
+
   private final long number = COUNT.incrementAndGet();
 
   private Generator(Returning<T> body) {
@@ -132,7 +134,8 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    * @return the generator
    */
   public static <T extends @Nullable Object> Generator<T> of(Body<T> body) {
-    if (body == null) throw new IllegalArgumentException("a generator needs a body that yields: got null");
+    if (body == null)
+      throw new IllegalArgumentException("a generator needs a body that yields: got null");
     return new Generator<>(out -> {
       body.run(out);
       return null;
@@ -147,7 +150,8 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    * @return the generator
    */
   public static <T extends @Nullable Object> Generator<T> returning(Returning<T> body) {
-    if (body == null) throw new IllegalArgumentException("a generator needs a body that yields: got null");
+    if (body == null)
+      throw new IllegalArgumentException("a generator needs a body that yields: got null");
     return new Generator<>(body);
   }
 
@@ -189,7 +193,8 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
   @SuppressWarnings("unchecked")
   public static <T extends @Nullable Object> Yielder<T> yielder() {
     Context here = ThreadState.context();
-    if (here.innermost == null) throw new IllegalStateException("no generator's body is running in " + here.group());
+    if (here.innermost == null)
+      throw new IllegalStateException("no generator's body is running in " + here.group());
     return (Yielder<T>) here.innermost;
   }
 
@@ -200,7 +205,8 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    */
   public static void yieldAll(Iterable<?> all) {
     Traversal<@Nullable Object> innermost = Traversal.innermost(ThreadState.context());
-    Yielder<@Nullable Object> out = innermost != null ? innermost : value -> parent().switchTo(value);
+    Yielder<@Nullable Object> out =
+        innermost != null ? innermost : value -> parent().switchTo(value);
     out.yieldAll(all);
   }
 
@@ -213,7 +219,8 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    * @param <T> the type of its result
    * @return the result of the task; what it throws comes out of this call, checked exceptions too
    */
-  public static <T extends @Nullable Object> T during(DynamicExtent extent, Callable<? extends T> task) {
+  public static <T extends @Nullable Object> T during(
+      DynamicExtent extent, Callable<? extends T> task) {
     if (extent == null) throw new IllegalArgumentException("a dynamic extent is needed: got null");
     Traversal<?> innermost = Traversal.innermost(ThreadState.context());
     if (innermost != null) innermost.enter(extent);
@@ -230,8 +237,11 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
     Greenlet current = Greenlet.current();
     Greenlet parent = current.parent();
     if (parent != null) return parent;
-    throw new IllegalStateException("nobody to yield to: " + current + " is the root of its thread, which has no parent, "
-        + "and no generator's body is running; call yield from the body of a generator, or from a greenlet");
+    throw new IllegalStateException(
+        "nobody to yield to: "
+            + current
+            + " is the root of its thread, which has no parent, "
+            + "and no generator's body is running; call yield from the body of a generator, or from a greenlet");
   }
 
   /**

@@ -100,8 +100,11 @@ public final class Greenlet implements AutoCloseable {
    * @return the greenlet, unstarted
    */
   public static Greenlet of(Body body, Greenlet parent, @Nullable String name) {
-    if (body == null) throw new IllegalArgumentException("a greenlet needs a body to run: got null");
-    if (parent == null) throw new IllegalArgumentException("a new greenlet needs a parent: got null; Greenlet.current() is the usual one");
+    if (body == null)
+      throw new IllegalArgumentException("a greenlet needs a body to run: got null");
+    if (parent == null)
+      throw new IllegalArgumentException(
+          "a new greenlet needs a parent: got null; Greenlet.current() is the usual one");
     Greenlet made = new Greenlet(name, body, parent);
     Probe.see(made);
     return made;
@@ -162,7 +165,8 @@ public final class Greenlet implements AutoCloseable {
    * @param more further values
    * @return what is sent to the caller when somebody switches back
    */
-  public @Nullable Object switchTo(@Nullable Object first, @Nullable Object second, @Nullable Object... more) {
+  public @Nullable Object switchTo(
+      @Nullable Object first, @Nullable Object second, @Nullable Object... more) {
     return send(SwitchArgs.several(first, second, more), null);
   }
 
@@ -188,7 +192,9 @@ public final class Greenlet implements AutoCloseable {
    *     changed then
    */
   public @Nullable Object throwInto(Throwable exception) {
-    if (exception == null) throw new IllegalArgumentException("nothing to throw into " + this + ": got null; leave it out for a GreenletExit");
+    if (exception == null)
+      throw new IllegalArgumentException(
+          "nothing to throw into " + this + ": got null; leave it out for a GreenletExit");
     return send(null, exception);
   }
 
@@ -196,7 +202,8 @@ public final class Greenlet implements AutoCloseable {
     try {
       ThreadState mine = state;
       return SwitchArgs.received(
-          mine != null && mine.thread == Thread.currentThread() // on that thread's own stack, which is the most usual
+          // on that thread's own stack, which is the most usual
+          mine != null && mine.thread == Thread.currentThread()
               ? mine.transfer(this, value, exception)
               : transfer(ThreadState.context(), value, exception));
     } catch (Throwable t) {
@@ -204,8 +211,10 @@ public final class Greenlet implements AutoCloseable {
     }
   }
 
-  private @Nullable Object transfer(Context here, @Nullable Object value, @Nullable Throwable exception) throws Throwable {
-    if (here instanceof GeneratorThread generatorBody) { // it is the puller that switches, and the body along with it
+  private @Nullable Object transfer(
+      Context here, @Nullable Object value, @Nullable Throwable exception) throws Throwable {
+    // it is the puller that switches, and the body along with it
+    if (here instanceof GeneratorThread generatorBody) {
       return generatorBody.onPuller(none -> transfer(ThreadState.context(), value, exception));
     }
     ThreadState state = ThreadState.of(here);
@@ -231,17 +240,23 @@ public final class Greenlet implements AutoCloseable {
    * @throws WrongThreadException if this greenlet has been started and the new parent belongs to another thread
    */
   public void setParent(Greenlet newParent) {
-    if (newParent == null) throw new IllegalArgumentException("the parent of " + this + " cannot be null: only roots have none");
-    if (isRoot()) throw new IllegalStateException("the parent of " + this + " cannot be set: it is the root of its thread");
+    if (newParent == null)
+      throw new IllegalArgumentException(
+          "the parent of " + this + " cannot be null: only roots have none");
+    if (isRoot())
+      throw new IllegalStateException(
+          "the parent of " + this + " cannot be set: it is the root of its thread");
     synchronized (this) { // so that nobody starts it meanwhile, see enter()
       requireThreadOf(newParent);
       Greenlet before = parent;
-      parent = newParent; // first of all: of two threads that are about to close a circle, one at least sees it then
+      // first of all: of two threads that are about to close a circle, one at least sees it then
+      parent = newParent;
       for (Greenlet g = newParent; g != null; g = g.parent) {
         if (g != this) continue;
         parent = before;
-        throw new IllegalArgumentException("the parent of " + this + " cannot be " + newParent + ": that is "
-            + (newParent == this ? "itself" : "below it") + ", and the chain of parents would be a cycle");
+        throw new IllegalArgumentException(
+            "the parent of %s cannot be %s: that is %s, and the chain of parents would be a cycle"
+                .formatted(this, newParent, newParent == this ? "itself" : "below it"));
       }
     }
   }
@@ -249,8 +264,10 @@ public final class Greenlet implements AutoCloseable {
   private void requireThreadOf(Greenlet newParent) {
     ThreadState mine = state;
     if (mine == null || newParent.lineage() == mine) return;
-    throw new WrongThreadException("the parent of " + this + " cannot be " + newParent + ": it has been started in thread "
-        + mine.threadName() + ", and from then on its parent has to be of the same thread");
+    throw new WrongThreadException(
+        ("the parent of %s cannot be %s: it has been started in thread %s, and from then on its parent "
+                + "has to be of the same thread")
+            .formatted(this, newParent, mine.threadName()));
   }
 
   /**
@@ -320,12 +337,16 @@ public final class Greenlet implements AutoCloseable {
     if (isDead()) return;
     Greenlet closer = current();
     Greenlet former = parent;
-    if (former == null) throw new IllegalStateException(this + " cannot be closed: it is the root of its thread");
+    if (former == null)
+      throw new IllegalStateException(this + " cannot be closed: it is the root of its thread");
     for (Greenlet g = closer; g != null; g = g.parent) {
-      if (g == this) {
-        throw new IllegalStateException(closer + " cannot close " + (g == closer ? "itself: let its body end, or throw a GreenletExit"
-            : this + ", which is above it: throw into that one and it gets the caller's place as well"));
-      }
+      if (g != this) continue;
+      String why =
+          g == closer
+              ? "itself: let its body end, or throw a GreenletExit"
+              : this
+                  + ", which is above it: throw into that one and it gets the caller's place as well";
+      throw new IllegalStateException(closer + " cannot close " + why);
     }
     requireThread(ThreadState.here(), "close");
     setParent(closer);
@@ -335,8 +356,10 @@ public final class Greenlet implements AutoCloseable {
       setParent(former);
     }
     if (!isDead()) {
-      throw new IllegalStateException(this + " refused to be closed: it caught the GreenletExit, or switched away while "
-          + "unwinding, and is still alive; switch to it until it has ended, then close it");
+      throw new IllegalStateException(
+          this
+              + " refused to be closed: it caught the GreenletExit, or switched away while unwinding, and is "
+              + "still alive; switch to it until it has ended, then close it");
     }
   }
 
@@ -370,11 +393,13 @@ public final class Greenlet implements AutoCloseable {
     ThreadState mine = state;
     ThreadState of = mine != null ? mine : lineage();
     String how =
-        finished ? "finished"
-            : mine == null ? "unstarted"
-            : mine.hasEnded() ? "dead"
-            : mine.current() == this ? "running" : "suspended";
-    return "Greenlet[" + name() + ", " + how + ", thread " + of.threadName() + (of.hasEnded() ? ", which has ended]" : "]");
+        finished
+            ? "finished"
+            : mine == null
+                ? "unstarted"
+                : mine.hasEnded() ? "dead" : mine.current() == this ? "running" : "suspended";
+    return "Greenlet[%s, %s, thread %s%s]"
+        .formatted(name(), how, of.threadName(), of.hasEnded() ? ", which has ended" : "");
   }
 
   // What the rest of the library needs of a greenlet
@@ -404,12 +429,15 @@ public final class Greenlet implements AutoCloseable {
   private void requireThread(ThreadState here, String verb) {
     ThreadState mine = lineage();
     if (mine == here) return;
-    String who = here.current() + " of thread " + here.threadName();
-    throw new WrongThreadException(mine.hasEnded()
-        ? who + " cannot " + verb + " " + this + ": its thread has ended"
-            + (state == null ? "; give it a parent in a thread that is alive" : "")
-        : who + " cannot " + verb + " " + this + ": greenlets of one thread are out of reach for others; "
-            + "hand the work to its thread instead");
+    String why =
+        !mine.hasEnded()
+            ? "greenlets of one thread are out of reach for others; hand the work to its thread instead"
+            : state == null
+                ? "its thread has ended; give it a parent in a thread that is alive"
+                : "its thread has ended";
+    throw new WrongThreadException(
+        "%s of thread %s cannot %s %s: %s"
+            .formatted(here.current(), here.threadName(), verb, this, why));
   }
 
   /** Makes sure that it is one of {@code here} and has a stack; true if it was unstarted before, and so is to be started now. */

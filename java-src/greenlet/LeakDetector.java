@@ -41,8 +41,10 @@ public final class LeakDetector implements AutoCloseable {
    * virtual-thread engine a greenlet that was started before the detector has a thread which knows nothing of it. New threads,
    * which have states of their own, inherit it. Both lead to the same detector on either engine.
    */
-  private static final List<WeakReference<LeakDetector>> OPEN = new CopyOnWriteArrayList<>(); // the innermost last
-  private static final InheritableThreadLocal<@Nullable LeakDetector> OF_THREAD = new InheritableThreadLocal<>();
+  // the innermost last
+  private static final List<WeakReference<LeakDetector>> OPEN = new CopyOnWriteArrayList<>();
+  private static final InheritableThreadLocal<@Nullable LeakDetector> OF_THREAD =
+      new InheritableThreadLocal<>();
 
   private static final int MOST_FRAMES = 20;
 
@@ -52,6 +54,7 @@ public final class LeakDetector implements AutoCloseable {
 
   /** What may yet be left suspended, and where it began. */
   private final Map<Object, StackTraceElement[]> seen = new LinkedHashMap<>();
+
   private int manySeen = 1000;
 
   /** Begins to watch. */
@@ -104,7 +107,8 @@ public final class LeakDetector implements AutoCloseable {
   /** A greenlet that is running does so in another thread. */
   private static boolean isLeft(Object made) {
     if (isOver(made)) return false;
-    return !(made instanceof Greenlet g) || (g.state() != null && (g.state().hasEnded() || g.state().current() != g));
+    return !(made instanceof Greenlet g)
+        || (g.state() != null && (g.state().hasEnded() || g.state().current() != g));
   }
 
   /**
@@ -131,13 +135,21 @@ public final class LeakDetector implements AutoCloseable {
   }
 
   private static String describe(Map<Object, StackTraceElement[]> left) {
-    var text = new StringBuilder().append(left.size()).append(" left suspended; each has to come to its end or be closed:");
+    var text =
+        new StringBuilder()
+            .append(left.size())
+            .append(" left suspended; each has to come to its end or be closed:");
     left.forEach((made, where) -> {
-      StackTraceElement[] stands = made instanceof Greenlet g ? g.stackTrace() : new StackTraceElement[0];
-      String how = stands.length > 0 ? "which stands" : made instanceof Greenlet ? "which was made" : "first pulled from";
+      StackTraceElement[] stands =
+          made instanceof Greenlet g ? g.stackTrace() : new StackTraceElement[0];
+      String how =
+          stands.length > 0
+              ? "which stands"
+              : made instanceof Greenlet ? "which was made" : "first pulled from";
       text.append("\n").append(made).append(", ").append(how);
       StackTraceElement[] frames = stands.length > 0 ? stands : where;
-      for (int i = 0; i < frames.length && i < MOST_FRAMES; i++) text.append("\n    at ").append(frames[i]);
+      for (int i = 0; i < frames.length && i < MOST_FRAMES; i++)
+        text.append("\n    at ").append(frames[i]);
       if (frames.length > MOST_FRAMES) text.append("\n    …");
     });
     return text.toString();

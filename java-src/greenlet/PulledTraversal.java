@@ -17,6 +17,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
 
   /** Whether a value has been yielded that nobody has taken yet. */
   private boolean ready;
+
   private @Nullable T value;
 
   // What the pending yield returns, or throws.
@@ -68,11 +69,18 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   boolean answer(@Nullable Object value, @Nullable Throwable exception) {
     Context here = ThreadState.context(owner);
     require(here, exception == null ? "sent to" : "thrown into");
-    if (over) throw new IllegalStateException("nothing can be sent to the " + this + ": its body has ended");
-    if (ready) throw new IllegalStateException("the " + this + " has yielded a value that nobody has taken; take it with next first");
+    if (over)
+      throw new IllegalStateException(
+          "nothing can be sent to the " + this + ": its body has ended");
+    if (ready)
+      throw new IllegalStateException(
+          "the " + this + " has yielded a value that nobody has taken; take it with next first");
     if (!started) { // as for a greenlet that has not been started
       if (exception == null) {
-        throw new IllegalStateException("nothing can be sent to the " + this + " yet: its body has not come to a yield; call next first");
+        throw new IllegalStateException(
+            "nothing can be sent to the "
+                + this
+                + " yet: its body has not come to a yield; call next first");
       }
       over = true;
       throw Sneaky.unchecked(exception);
@@ -106,25 +114,44 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
 
   @Nullable Object result() {
     require(ThreadState.context(owner), "asked for its result");
-    if (!over) throw new IllegalStateException("the " + this + " has no result yet: its body has not ended");
+    if (!over)
+      throw new IllegalStateException("the " + this + " has no result yet: its body has not ended");
     return result;
   }
 
   private void require(Context here, String verb) {
     if (confined && owner != here) requireOwner(here, verb);
     if (puller != null) {
-      throw new IllegalStateException("the " + this + " cannot be " + verb + " by " + here.group() + ": " + puller
-          + " is pulling from it, and its body is running or has switched away; let it come to its next yield first");
+      throw new IllegalStateException(
+          "the "
+              + this
+              + " cannot be "
+              + verb
+              + " by "
+              + here.group()
+              + ": "
+              + puller
+              + " is pulling from it, and its body is running or has switched away; let it come to its next yield first");
     }
-    if (closed) throw new IllegalStateException("the " + this + " cannot be " + verb + ": it has been closed; begin another traversal");
+    if (closed)
+      throw new IllegalStateException(
+          "the " + this + " cannot be " + verb + ": it has been closed; begin another traversal");
   }
 
   private void requireOwner(Context here, String verb) {
     Context home = here.owner();
     if (owner != null && owner != home) {
-      throw new WrongThreadException("the " + this + " cannot be " + verb + " in thread " + Context.describe(home.thread)
-          + ": it belongs to thread " + Context.describe(owner.thread) + ", which first pulled from it; "
-          + "use a seq or a stream, which any thread may continue");
+      throw new WrongThreadException(
+          "the "
+              + this
+              + " cannot be "
+              + verb
+              + " in thread "
+              + Context.describe(home.thread)
+              + ": it belongs to thread "
+              + Context.describe(owner.thread)
+              + ", which first pulled from it; "
+              + "use a seq or a stream, which any thread may continue");
     }
   }
 

@@ -16,8 +16,10 @@ import org.jspecify.annotations.Nullable;
 abstract class PullerScheduler<P> {
   /** Suspended by {@link #suspend}, or not started yet: whoever passes control to the stack must step or release it. */
   private static final int HELD = 0;
+
   /** Was blocked and can go on, as soon as its puller, or else somebody else, comes to it. */
   private static final int READY = 1;
+
   /** Running, blocked, or over; or it goes on of itself with somebody else. */
   private static final int BUSY = 2;
 
@@ -112,7 +114,8 @@ abstract class PullerScheduler<P> {
     if (state == HELD) return true;
     STATE.compareAndSet(this, BUSY, READY);
     if (state != READY) return true;
-    P waiting = puller(); // read after state is written, as the puller reads state after it has written itself
+    // read after state is written, as the puller reads state after it has written itself
+    P waiting = puller();
     if (waiting == null) runElsewhere(this::stepIfReady);
     else unpark(waiting);
     return true;

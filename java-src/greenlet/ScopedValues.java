@@ -22,8 +22,14 @@ final class ScopedValues {
     MethodHandle get = null, set = null, run = null;
     try {
       var lookup = MethodHandles.privateLookupIn(Thread.class, MethodHandles.lookup());
-      get = lookup.findStatic(Thread.class, "scopedValueBindings", MethodType.methodType(Object.class));
-      set = lookup.findStatic(Thread.class, "setScopedValueBindings", MethodType.methodType(void.class, Object.class));
+      get =
+          lookup.findStatic(
+              Thread.class, "scopedValueBindings", MethodType.methodType(Object.class));
+      set =
+          lookup.findStatic(
+              Thread.class,
+              "setScopedValueBindings",
+              MethodType.methodType(void.class, Object.class));
     } catch (ReflectiveOperationException e) {
       get = null;
       run = where();
@@ -41,10 +47,16 @@ final class ScopedValues {
       var lookup = MethodHandles.publicLookup();
       Class<?> scopedValue = Class.forName("java.lang.ScopedValue");
       Class<?> carrier = Class.forName("java.lang.ScopedValue$Carrier");
-      Object key = lookup.findStatic(scopedValue, "newInstance", MethodType.methodType(scopedValue)).invoke();
+      Object key =
+          lookup
+              .findStatic(scopedValue, "newInstance", MethodType.methodType(scopedValue))
+              .invoke();
       var where = MethodType.methodType(carrier, scopedValue, Object.class);
-      Object bound = lookup.findStatic(scopedValue, "where", where).invoke(key, "of the library's own");
-      return lookup.findVirtual(carrier, "run", MethodType.methodType(void.class, Runnable.class)).bindTo(bound);
+      Object bound =
+          lookup.findStatic(scopedValue, "where", where).invoke(key, "of the library's own");
+      return lookup
+          .findVirtual(carrier, "run", MethodType.methodType(void.class, Runnable.class))
+          .bindTo(bound);
     } catch (Throwable t) {
       throw new ExceptionInInitializerError(t);
     }

@@ -6,12 +6,15 @@ import java.util.stream.Stream;
 
 /** What the code of the library's users has called: stack traces without the frames of the library. */
 final class StackTraces {
-  private static final Pattern OURS = // all that is in the packages on top of this one, but for their tests
-      Pattern.compile("greenlet\\.((Greenlet|Generator|Cursor|\\w*Traversal|ThreadState|Context|Baton|GeneratorThread"
-          + "|\\w*Engine|PullerScheduler|VirtualThreads|ScopedValues|ThinLocks|LeakDetector|Probe|RootLocal|core|generator|event|async)([.$].*)?"
-          + "|(hub|tasklet|bridge)(\\$.*|\\.(?!\\w+Test\\b).*)?)");
+  // all that is in the packages on top of this one, but for their tests
+  private static final Pattern OURS =
+      Pattern.compile(
+          "greenlet\\.((Greenlet|Generator|Cursor|\\w*Traversal|ThreadState|Context|Baton|GeneratorThread"
+              + "|\\w*Engine|PullerScheduler|VirtualThreads|ScopedValues|ThinLocks|LeakDetector|Probe|RootLocal|core|generator|event|async)([.$].*)?"
+              + "|(hub|tasklet|bridge)(\\$.*|\\.(?!\\w+Test\\b).*)?)");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
-      Pattern.compile("jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");
+      Pattern.compile(
+          "jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");
 
   private static final long MOST_NANOS_TO_PARK = 100_000_000;
   private static final StackTraceElement[] NONE = {};

@@ -72,7 +72,8 @@ final class ThreadState extends Context.Group {
    * {@code target}, or where that is dead to its nearest living ancestor. Returns or throws what is delivered to
    * the caller in the end.
    */
-  @Nullable Object transfer(Greenlet target, @Nullable Object sent, @Nullable Throwable thrown) throws Throwable {
+  @Nullable Object transfer(Greenlet target, @Nullable Object sent, @Nullable Throwable thrown)
+      throws Throwable {
     if (target.isFinished() && thrown instanceof GreenletExit) { // rule X5
       sent = thrown;
       thrown = null;
@@ -129,7 +130,8 @@ final class ThreadState extends Context.Group {
   }
 
   /** What is null already is not written: G1 charges for each reference that is stored in an old object. */
-  private void depart(@Nullable Greenlet from, Greenlet to, @Nullable Object sent, @Nullable Throwable thrown) {
+  private void depart(
+      @Nullable Greenlet from, Greenlet to, @Nullable Object sent, @Nullable Throwable thrown) {
     if (listener != null) origin = from;
     if (thrown != null) error = thrown;
     value = sent;
@@ -152,7 +154,8 @@ final class ThreadState extends Context.Group {
     Greenlet from = origin;
     origin = null;
     try {
-      listener.onSwitch(thrown == null ? SwitchListener.Event.SWITCH : SwitchListener.Event.THROW, from, current);
+      listener.onSwitch(
+          thrown == null ? SwitchListener.Event.SWITCH : SwitchListener.Event.THROW, from, current);
       return thrown;
     } catch (Throwable t) {
       this.listener = null;

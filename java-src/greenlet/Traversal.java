@@ -6,7 +6,8 @@ import org.jspecify.annotations.Nullable;
  * One run of a generator's body, and what its yields lead to. The traversals whose bodies run on one stack are a chain
  * from the innermost outwards.
  */
-abstract class Traversal<T extends @Nullable Object> extends GeneratorRun implements Generator.Yielder<T> {
+abstract class Traversal<T extends @Nullable Object> extends GeneratorRun
+    implements Generator.Yielder<T> {
   /** Set when the traversal ends early: what is raised at the pending yield, and {@linkplain GreenletExit#again again}. */
   @Nullable GreenletExit exit;
 
@@ -52,8 +53,12 @@ abstract class Traversal<T extends @Nullable Object> extends GeneratorRun implem
     Context here = ThreadState.context(context);
     if (here.runs(this)) return deliver(here, value);
     if (!(here instanceof GeneratorThread further)) {
-      throw new IllegalStateException("cannot yield to the traversal of " + generator + " from " + here.group()
-          + ": its body is not running there; it is over, or belongs to another greenlet or thread");
+      throw new IllegalStateException(
+          "cannot yield to the traversal of "
+              + generator
+              + " from "
+              + here.group()
+              + ": its body is not running there; it is over, or belongs to another greenlet or thread");
     }
     GeneratorRun suspended = here.innermost;
     leaveExtents(suspended, null);
@@ -96,7 +101,8 @@ abstract class Traversal<T extends @Nullable Object> extends GeneratorRun implem
   }
 
   /** Of the bodies from {@code innermost} outwards, without {@code end}; the innermost extent first. */
-  @SuppressWarnings("NullAway") // the end is one of those further out, or null, which comes after the last
+  // the end is one of those further out, or null, which comes after the last
+  @SuppressWarnings("NullAway")
   private static void leaveExtents(@Nullable GeneratorRun innermost, @Nullable GeneratorRun end) {
     for (GeneratorRun body = innermost; body != end; body = body.outer) {
       for (Nested n = ((Traversal<?>) body).extents; n != null; n = n.outer) n.extent.leave();

@@ -32,20 +32,37 @@ final class VirtualThreads {
     try {
       var lookup = MethodHandles.lookup();
       Class<?> builders = Class.forName("java.lang.ThreadBuilders");
-      newThread = MethodHandles.privateLookupIn(builders, lookup).findStatic(builders, "newVirtualThread",
-          MethodType.methodType(Thread.class, Executor.class, String.class, int.class, Runnable.class));
-      currentCarrierThread = MethodHandles.privateLookupIn(Thread.class, lookup)
-          .findStatic(Thread.class, "currentCarrierThread", MethodType.methodType(Thread.class));
+      newThread =
+          MethodHandles.privateLookupIn(builders, lookup)
+              .findStatic(
+                  builders,
+                  "newVirtualThread",
+                  MethodType.methodType(
+                      Thread.class, Executor.class, String.class, int.class, Runnable.class));
+      currentCarrierThread =
+          MethodHandles.privateLookupIn(Thread.class, lookup)
+              .findStatic(
+                  Thread.class, "currentCarrierThread", MethodType.methodType(Thread.class));
       Class<?> virtualThread = Class.forName("java.lang.VirtualThread");
       for (var field : virtualThread.getDeclaredFields()) {
         if (!field.getName().equals("DEFAULT_SCHEDULER")) continue;
-        jdkScheduler = (Executor) MethodHandles.privateLookupIn(virtualThread, lookup).unreflectGetter(field).invoke();
+        jdkScheduler =
+            (Executor)
+                MethodHandles.privateLookupIn(virtualThread, lookup)
+                    .unreflectGetter(field)
+                    .invoke();
       }
-      if (jdkScheduler == null) unavailable = "on this JVM, " + Runtime.version() + ", virtual threads have no DEFAULT_SCHEDULER";
+      if (jdkScheduler == null)
+        unavailable =
+            "on this JVM, " + Runtime.version() + ", virtual threads have no DEFAULT_SCHEDULER";
     } catch (IllegalAccessException e) {
       unavailable = "the JVM was started without " + Flags.JAVA_LANG;
     } catch (Throwable t) {
-      unavailable = "on this JVM, " + Runtime.version() + ", virtual threads cannot be given a scheduler: " + t;
+      unavailable =
+          "on this JVM, "
+              + Runtime.version()
+              + ", virtual threads cannot be given a scheduler: "
+              + t;
     }
     NEW_THREAD = newThread;
     CURRENT_CARRIER_THREAD = currentCarrierThread;
@@ -54,11 +71,14 @@ final class VirtualThreads {
   }
 
   /** The outcome of trying it out, at first use. */
-  private static final class Proof { // without code of its own for the trial's thread, which would wait for it
+  // without code of its own for the trial's thread, which would wait for it
+  private static final class Proof {
     static final boolean INFLATES_LOCKS = UNSUPPORTED == null && !keepsLock(null);
     static final @Nullable String UNAVAILABLE =
         INFLATES_LOCKS && !keepsLock(new ThinLocks())
-            ? "on this JVM, " + Runtime.version() + ", a virtual thread takes along the locks of the thread that carries it"
+            ? "on this JVM, "
+                + Runtime.version()
+                + ", a virtual thread takes along the locks of the thread that carries it"
             : UNSUPPORTED;
   }
 
@@ -82,19 +102,23 @@ final class VirtualThreads {
   /** Whether a thread that carries a virtual thread still has its locks, inflated or not, when that is suspended. */
   static boolean keepsLock(@Nullable ThinLocks toInflate) {
     return Trial.inThread(() -> {
-      Scheduler<Thread> scheduler = new Scheduler<>() {
-        @Override
-        Thread threadOf(Thread puller) {
-          return puller;
-        }
-      };
+      Scheduler<Thread> scheduler =
+          new Scheduler<>() {
+            @Override
+            Thread threadOf(Thread puller) {
+              return puller;
+            }
+          };
       scheduler.setPuller(Thread.currentThread());
       Thread carried = scheduler.newThread("greenlet engine trial", scheduler::suspend);
       carried.start();
-      boolean kept = Trial.keepsLock(toInflate == null ? () -> {} : toInflate::inflate, () -> {
-        scheduler.step();
-        return scheduler.isHeld();
-      });
+      boolean kept =
+          Trial.keepsLock(
+              toInflate == null ? () -> {} : toInflate::inflate,
+              () -> {
+                scheduler.step();
+                return scheduler.isHeld();
+              });
       return kept && !carried.isAlive();
     });
   }
@@ -128,7 +152,10 @@ final class VirtualThreads {
     final @Nullable P carriedBy() {
       P mayCarry = puller();
       try {
-        return mayCarry != null && (Thread) CURRENT_CARRIER_THREAD.invokeExact() == threadOf(mayCarry) ? mayCarry : null;
+        return mayCarry != null
+                && (Thread) CURRENT_CARRIER_THREAD.invokeExact() == threadOf(mayCarry)
+            ? mayCarry
+            : null;
       } catch (Throwable t) {
         throw Sneaky.unchecked(t);
       }

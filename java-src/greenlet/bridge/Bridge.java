@@ -188,7 +188,8 @@ public final class Bridge {
    * @param <T> the type of the elements
    * @return a generator of the elements
    */
-  public static <T extends @Nullable Object> Generator<T> callbacks(Producer<Consumer<T>> producer) {
+  public static <T extends @Nullable Object> Generator<T> callbacks(
+      Producer<Consumer<T>> producer) {
     require(producer, "a producer that calls back");
     return Generator.of(out -> producer.produce(out::yield));
   }
@@ -224,12 +225,16 @@ public final class Bridge {
       Path start, Set<FileVisitOption> options, int maxDepth, FileVisitor<? super Path> visitor) {
     require(start, "a path to begin at");
     require(visitor, "a visitor");
-    if (maxDepth < 0) throw new IllegalArgumentException("the greatest depth is not to be negative: got " + maxDepth);
+    if (maxDepth < 0)
+      throw new IllegalArgumentException(
+          "the greatest depth is not to be negative: got " + maxDepth);
     Set<FileVisitOption> fixed = Set.copyOf(options);
-    return Generator.of(out -> Files.walkFileTree(start, fixed, maxDepth, new Visits(out, visitor)));
+    return Generator.of(
+        out -> Files.walkFileTree(start, fixed, maxDepth, new Visits(out, visitor)));
   }
 
-  private record Visits(Generator.Yielder<Visit> out, FileVisitor<? super Path> visitor) implements FileVisitor<Path> {
+  private record Visits(Generator.Yielder<Visit> out, FileVisitor<? super Path> visitor)
+      implements FileVisitor<Path> {
     /** A visitor that minds nothing. */
     private static final class GoOn implements FileVisitor<Path> {
       @Override
@@ -257,13 +262,19 @@ public final class Bridge {
       Object sent = out.yield(visit);
       if (sent == null) return answer;
       if (sent instanceof FileVisitResult result) return result;
-      throw new IllegalArgumentException("a walk of files takes a FileVisitResult, or null for the visitor's answer; " + sent
-          + " was sent, after " + visit);
+      throw new IllegalArgumentException(
+          "a walk of files takes a FileVisitResult, or null for the visitor's answer; "
+              + sent
+              + " was sent, after "
+              + visit);
     }
 
     @Override
-    public FileVisitResult preVisitDirectory(Path directory, BasicFileAttributes attributes) throws IOException {
-      return visit(new Visit.PreDirectory(directory, attributes), visitor.preVisitDirectory(directory, attributes));
+    public FileVisitResult preVisitDirectory(Path directory, BasicFileAttributes attributes)
+        throws IOException {
+      return visit(
+          new Visit.PreDirectory(directory, attributes),
+          visitor.preVisitDirectory(directory, attributes));
     }
 
     @Override
@@ -277,8 +288,11 @@ public final class Bridge {
     }
 
     @Override
-    public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException failure) throws IOException {
-      return visit(new Visit.PostDirectory(directory, failure), visitor.postVisitDirectory(directory, failure));
+    public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException failure)
+        throws IOException {
+      return visit(
+          new Visit.PostDirectory(directory, failure),
+          visitor.postVisitDirectory(directory, failure));
     }
   }
 
@@ -323,16 +337,20 @@ public final class Bridge {
    * @param <T> the type of the elements
    * @return a generator of the elements
    */
-  public static <T> Generator<T> elements(Flow.Publisher<? extends T> publisher, int prefetch, Duration timeout) {
+  public static <T> Generator<T> elements(
+      Flow.Publisher<? extends T> publisher, int prefetch, Duration timeout) {
     require(timeout, "a timeout");
-    if (!timeout.isPositive()) throw new IllegalArgumentException("a timeout has to be positive: got " + timeout);
+    if (!timeout.isPositive())
+      throw new IllegalArgumentException("a timeout has to be positive: got " + timeout);
     return generator(publisher, prefetch, timeout);
   }
 
   private static <T> Generator<T> generator(
       Flow.Publisher<? extends T> publisher, int prefetch, @Nullable Duration timeout) {
     require(publisher, "a publisher");
-    if (prefetch < 1) throw new IllegalArgumentException("at least one element has to be requested ahead: got " + prefetch);
+    if (prefetch < 1)
+      throw new IllegalArgumentException(
+          "at least one element has to be requested ahead: got " + prefetch);
     return Generator.of(out -> new SignalQueue<T>(prefetch, timeout).yieldAll(publisher, out));
   }
 
@@ -348,6 +366,7 @@ public final class Bridge {
    */
   public static <T> Flow.Publisher<T> publisher(Generator<? extends T> generator) {
     require(generator, "a generator");
-    return subscriber -> subscriber.onSubscribe(new CursorSubscription<T>(generator.sharedCursor(), subscriber));
+    return subscriber ->
+        subscriber.onSubscribe(new CursorSubscription<T>(generator.sharedCursor(), subscriber));
   }
 }

@@ -28,8 +28,13 @@ final class CursorSubscription<T> implements Flow.Subscription {
   @Override
   public void request(long count) {
     if (count <= 0 && misuse == null) {
-      misuse = new IllegalArgumentException("a subscriber has to request one element or more, by rule 3.9 of Reactive "
-          + "Streams: " + subscriber + " requested " + count);
+      misuse =
+          new IllegalArgumentException(
+              "a subscriber has to request one element or more, by rule 3.9 of Reactive "
+                  + "Streams: "
+                  + subscriber
+                  + " requested "
+                  + count);
     }
     demand(Math.max(1, count));
   }
@@ -74,7 +79,9 @@ final class CursorSubscription<T> implements Flow.Subscription {
       elements.close();
     } else {
       try {
-        if (elements.hasNext()) element = Objects.requireNonNull(elements.next(), "a publisher's elements cannot be null");
+        if (elements.hasNext())
+          element =
+              Objects.requireNonNull(elements.next(), "a publisher's elements cannot be null");
       } catch (Throwable t) {
         failure = t;
         elements.close();

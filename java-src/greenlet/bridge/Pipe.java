@@ -64,12 +64,14 @@ final class Pipe {
   // The writing end
 
   static Generator<Slice> bytes(Bridge.Producer<? super OutputStream> producer) {
-    if (producer == null) throw new IllegalArgumentException("a producer that writes is needed: got null");
+    if (producer == null)
+      throw new IllegalArgumentException("a producer that writes is needed: got null");
     return Generator.of(out -> producer.produce(new Bytes(out)));
   }
 
   static Generator<Slice> chars(Bridge.Producer<? super Writer> producer) {
-    if (producer == null) throw new IllegalArgumentException("a producer that writes is needed: got null");
+    if (producer == null)
+      throw new IllegalArgumentException("a producer that writes is needed: got null");
     return Generator.of(out -> producer.produce(new Chars(out)));
   }
 
@@ -77,7 +79,8 @@ final class Pipe {
     return new IOException("the producer has closed what it writes to");
   }
 
-  private static void lend(Generator.Yielder<Slice> out, Slice slice, Object array, int from, int length) {
+  private static void lend(
+      Generator.Yielder<Slice> out, Slice slice, Object array, int from, int length) {
     if (length == 0) return;
     slice.lent = array;
     slice.from = from;
@@ -254,9 +257,16 @@ final class Pipe {
   private void enter() {
     Thread other = (Thread) READER.compareAndExchange(this, null, Thread.currentThread());
     if (other == null) return;
-    throw new IllegalStateException(this + " cannot be used by " + Greenlet.current() + ": thread " + '"' + other.getName() + '"'
-        + " is reading from it, and the producer is running or has switched away; one can read at a time, and not the "
-        + "producer itself");
+    throw new IllegalStateException(
+        this
+            + " cannot be used by "
+            + Greenlet.current()
+            + ": thread "
+            + '"'
+            + other.getName()
+            + '"'
+            + " is reading from it, and the producer is running or has switched away; one can read at a time, and not the "
+            + "producer itself");
   }
 
   private void leave() {
@@ -270,7 +280,8 @@ final class Pipe {
   /** The write in flight, or the next one, where that is used up; null at the end. */
   private @Nullable Slice slice() throws IOException {
     requireOpen();
-    if (failure != null) throw new IOException(this + " was ended by an exception: " + failure, failure);
+    if (failure != null)
+      throw new IOException(this + " was ended by an exception: " + failure, failure);
     if (over) return null;
     begun = true;
     try {
@@ -278,7 +289,8 @@ final class Pipe {
         cursor.next();
         inFlight = null;
       }
-      if (cursor.hasNext()) return inFlight = cursor.peek(); // asked for each read, because it refuses other threads
+      // asked for each read, because it refuses other threads
+      if (cursor.hasNext()) return inFlight = cursor.peek();
       over = true;
       return null;
     } catch (Throwable t) {
@@ -319,7 +331,8 @@ final class Pipe {
     try {
       requireOpen();
       long skipped = 0;
-      for (Slice slice; skipped < most && (slice = slice()) != null; ) skipped += slice.skip(most - skipped);
+      for (Slice slice; skipped < most && (slice = slice()) != null; )
+        skipped += slice.skip(most - skipped);
       return skipped;
     } finally {
       leave();

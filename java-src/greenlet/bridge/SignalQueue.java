@@ -60,7 +60,8 @@ final class SignalQueue<T> implements Flow.Subscriber<T> {
   private Object next(Flow.Publisher<?> publisher) throws InterruptedException, TimeoutException {
     if (timeout == null) return signals.take();
     Object signal = signals.poll(TimeUnit.NANOSECONDS.convert(timeout), TimeUnit.NANOSECONDS);
-    if (signal == null) throw new TimeoutException("no signal from " + publisher + " within " + timeout);
+    if (signal == null)
+      throw new TimeoutException("no signal from " + publisher + " within " + timeout);
     return signal;
   }
 

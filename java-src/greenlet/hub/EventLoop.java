@@ -96,7 +96,8 @@ abstract sealed class EventLoop {
 
     @Override
     public void sleep(long nanos) {
-      sleeping = Thread.currentThread(); // before it looks whether it has been woken, as wake writes before it looks who sleeps
+      // before it looks whether it has been woken, as wake writes before it looks who sleeps
+      sleeping = Thread.currentThread();
       if (!woken) {
         if (nanos == NEVER) LockSupport.park(this);
         else LockSupport.parkNanos(this, nanos);
@@ -225,8 +226,11 @@ abstract sealed class EventLoop {
 
     @Override
     void setSleeper(Hub hub, Sleeper sleeper) {
-      throw new IllegalStateException("the thread of " + hub + " never sleeps for it: it belongs to the event loop that the hub "
-          + "runs in; give a sleeper to a hub of realTime or virtualTime");
+      throw new IllegalStateException(
+          "the thread of "
+              + hub
+              + " never sleeps for it: it belongs to the event loop that the hub "
+              + "runs in; give a sleeper to a hub of realTime or virtualTime");
     }
 
     private void setAlarm(Hub hub, long next) {
@@ -248,8 +252,10 @@ abstract sealed class EventLoop {
 
     @Override
     void requireOwnThread(Hub hub) {
-      throw new IllegalStateException("nothing can be waited for here: it would block the thread of the event loop that "
-          + hub + " runs in; wait in a task of the hub, made by spawn");
+      throw new IllegalStateException(
+          "nothing can be waited for here: it would block the thread of the event loop that "
+              + hub
+              + " runs in; wait in a task of the hub, made by spawn");
     }
   }
 

@@ -95,6 +95,7 @@ public final class Hub implements Executor {
 
   /** Of the thread that it runs in, while it does. */
   private volatile @Nullable Greenlet root;
+
   private @Nullable Greenlet loop;
   private BiConsumer<? super Task<?>, ? super Throwable> handler = Hub::handUncaught;
 
@@ -103,6 +104,7 @@ public final class Hub implements Executor {
 
   /** Who runs; the task whose body {@link #run} was called with. */
   @Nullable Task<?> current = outsider;
+
   private @Nullable Task<?> main;
   private @Nullable Waiter<@Nullable Object> joiner;
   private boolean ending;
@@ -112,25 +114,26 @@ public final class Hub implements Executor {
   @Nullable Greenlet ended;
 
   /** For other schedulers that run within this hub's tasks. */
-  private final Scheduler scheduler = new Scheduler() {
-    @Override
-    public void await(Object what, boolean fromOutside, Consumer<Runnable> start) {
-      var waiter = new Waiter<@Nullable Object>(Hub.this, what, fromOutside);
-      waiter.isOfScheduler = true;
-      start.accept(() -> waiter.wake(null));
-      waiter.await();
-    }
+  private final Scheduler scheduler =
+      new Scheduler() {
+        @Override
+        public void await(Object what, boolean fromOutside, Consumer<Runnable> start) {
+          var waiter = new Waiter<@Nullable Object>(Hub.this, what, fromOutside);
+          waiter.isOfScheduler = true;
+          start.accept(() -> waiter.wake(null));
+          waiter.await();
+        }
 
-    @Override
-    public void postpone(Throwable raised) {
-      Hub.postpone(raised);
-    }
+        @Override
+        public void postpone(Throwable raised) {
+          Hub.postpone(raised);
+        }
 
-    @Override
-    public @Nullable Map<Object, Object> taskLocals() {
-      return current == null || current == outsider ? null : current.locals();
-    }
-  };
+        @Override
+        public @Nullable Map<Object, Object> taskLocals() {
+          return current == null || current == outsider ? null : current.locals();
+        }
+      };
 
   private Hub(EventLoop eventLoop) {
     this.eventLoop = eventLoop;
@@ -187,7 +190,8 @@ public final class Hub implements Executor {
    * @return the hub; it runs on its own as soon as it has tasks
    */
   public static Hub on(Executor executor, @Nullable ScheduledExecutorService timers) {
-    if (executor == null) throw new IllegalArgumentException("a hub needs an executor to run on: got null");
+    if (executor == null)
+      throw new IllegalArgumentException("a hub needs an executor to run on: got null");
     return new Hub(new EventLoop.Guest(executor, timers));
   }
 
@@ -227,12 +231,18 @@ public final class Hub implements Executor {
    * @throws IllegalStateException within a task, or if this hub runs already or is one of an event loop of somebody else's
    */
   public <T extends @Nullable Object> T run(Callable<? extends T> body) {
-    if (eventLoop instanceof EventLoop.Guest) throw new IllegalStateException(this + " cannot be run: its executor does that");
+    if (eventLoop instanceof EventLoop.Guest)
+      throw new IllegalStateException(this + " cannot be run: its executor does that");
     if (root != null) throw new IllegalStateException(this + " cannot be run: it runs already");
     Hub outer = OF_ROOT.get();
     if (outer != null && outer.current != outer.outsider) {
-      throw new IllegalStateException(this + " cannot be run within " + outer.current + ", which would block " + outer
-          + "; spawn a task, or use a scope");
+      throw new IllegalStateException(
+          this
+              + " cannot be run within "
+              + outer.current
+              + ", which would block "
+              + outer
+              + "; spawn a task, or use a scope");
     }
     Scheduler outerScheduler = enter();
     try {
@@ -300,7 +310,8 @@ public final class Hub implements Executor {
    * @param <T> the type of its result
    * @return the task
    */
-  public <T extends @Nullable Object> Task<T> spawn(@Nullable String name, Callable<? extends T> body) {
+  public <T extends @Nullable Object> Task<T> spawn(
+      @Nullable String name, Callable<? extends T> body) {
     Task<T> task = newTask(name, body);
     inThread(() -> {
       if (add(task)) enqueue(task);
@@ -317,7 +328,8 @@ public final class Hub implements Executor {
    * @param <T> the type of its result
    * @return the task
    */
-  public <T extends @Nullable Object> Task<T> spawnLater(Duration delay, @Nullable String name, Callable<? extends T> body) {
+  public <T extends @Nullable Object> Task<T> spawnLater(
+      Duration delay, @Nullable String name, Callable<? extends T> body) {
     Task<T> task = newTask(name, body);
     inThread(() -> {
       if (add(task)) task.start = at(delay, () -> enqueue(task));
@@ -325,11 +337,13 @@ public final class Hub implements Executor {
     return task;
   }
 
-  private <T extends @Nullable Object> Task<T> newTask(@Nullable String name, Callable<? extends T> body) {
+  private <T extends @Nullable Object> Task<T> newTask(
+      @Nullable String name, Callable<? extends T> body) {
     if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");
     Task<T> task = new Task<>(this, name, body, isHere() && current != null ? current.scope : null);
     Greenlet parent = loop; // read once: another thread may end the run
-    task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name); // here, for its dynamic bindings
+    // here, for its dynamic bindings
+    task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name);
     return task;
   }
 
@@ -385,7 +399,8 @@ public final class Hub implements Executor {
    * @return this hub
    */
   public Hub onFailure(BiConsumer<? super Task<?>, ? super Throwable> handler) {
-    if (handler == null) throw new IllegalArgumentException("a hub needs a handler for failures: got null");
+    if (handler == null)
+      throw new IllegalArgumentException("a hub needs a handler for failures: got null");
     this.handler = handler;
     return this;
   }
@@ -472,10 +487,14 @@ public final class Hub implements Executor {
    * @return the result of the body
    * @throws TimeoutException if the limit ended the body
    */
-  public static <T extends @Nullable Object> T timeout(Duration limit, Callable<? extends T> body) throws TimeoutException {
-    return timeout(limit, body, () -> {
-      throw new TimeoutException("a limit of " + text(limit) + " ran out");
-    });
+  public static <T extends @Nullable Object> T timeout(Duration limit, Callable<? extends T> body)
+      throws TimeoutException {
+    return timeout(
+        limit,
+        body,
+        () -> {
+          throw new TimeoutException("a limit of " + text(limit) + " ran out");
+        });
   }
 
   /**
@@ -579,7 +598,8 @@ public final class Hub implements Executor {
    * @param thrown what came out of the wait
    */
   public static void postpone(Throwable thrown) {
-    if (thrown == null) throw new IllegalArgumentException("nothing to raise in the next wait: got null");
+    if (thrown == null)
+      throw new IllegalArgumentException("nothing to raise in the next wait: got null");
     current().requireCurrent().interruptHere(thrown);
   }
 
@@ -609,18 +629,24 @@ public final class Hub implements Executor {
   public static <T extends @Nullable Object> T awaitFuture(Future<? extends T> future) {
     if (future == null) throw new IllegalArgumentException("nothing to wait for: got null");
     var waiter = new Waiter<T>(current(), future, true);
-    Thread thread = waiter.wakeWith(() -> {
-      try {
-        return future.get();
-      } catch (ExecutionException e) {
-        throw Sneaky.unchecked(unwrapped(e));
-      }
-    }, future::isDone);
+    Thread thread =
+        waiter.wakeWith(
+            () -> {
+              try {
+                return future.get();
+              } catch (ExecutionException e) {
+                throw Sneaky.unchecked(unwrapped(e));
+              }
+            },
+            future::isDone);
     return waiter.awaitOrInterrupt(thread);
   }
 
   private static Throwable unwrapped(Throwable t) {
-    return (t instanceof CompletionException || t instanceof ExecutionException) && t.getCause() != null ? t.getCause() : t;
+    return (t instanceof CompletionException || t instanceof ExecutionException)
+            && t.getCause() != null
+        ? t.getCause()
+        : t;
   }
 
   /**
@@ -698,7 +724,9 @@ public final class Hub implements Executor {
      * @return whether this ended it; false, if it was over before
      */
     public boolean fail(Throwable exception) {
-      if (exception == null) throw new IllegalArgumentException("nothing to throw out of the wait for " + waitsFor + ": got null");
+      if (exception == null)
+        throw new IllegalArgumentException(
+            "nothing to throw out of the wait for " + waitsFor + ": got null");
       return end(Outcome.failure(exception));
     }
 
@@ -721,11 +749,15 @@ public final class Hub implements Executor {
      * @return the thread, for who gives up waiting to interrupt
      */
     public Thread wakeWith(Callable<? extends T> call, BooleanSupplier isComplete) {
-      if (call == null) throw new IllegalArgumentException("nothing to run in another thread: got null");
+      if (call == null)
+        throw new IllegalArgumentException("nothing to run in another thread: got null");
       if (!hub.eventLoop.isReal()) hub.polled.put(this, () -> endIfComplete(call, isComplete));
       Thread[] thread = new Thread[1];
-      // The JDK holds a virtual thread until it ends, unless only an executor does: so what waits for ever can be collected.
-      Executors.newThreadPerTaskExecutor(r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r)).execute(() -> endWith(call));
+      // The JDK holds a virtual thread until it ends, unless only an executor does: so what waits
+      // for ever can be collected.
+      Executors.newThreadPerTaskExecutor(
+              r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r))
+          .execute(() -> endWith(call));
       return thread[0];
     }
 
@@ -796,7 +828,13 @@ public final class Hub implements Executor {
     Task<?> me = requireCurrent();
     me.raiseInterrupt();
     if (waiter.greenlet != null) {
-      throw new IllegalStateException(me + " cannot wait for " + waiter + ": " + waiter.greenlet + " is waiting for it already");
+      throw new IllegalStateException(
+          me
+              + " cannot wait for "
+              + waiter
+              + ": "
+              + waiter.greenlet
+              + " is waiting for it already");
     }
     if (me == outsider) eventLoop.requireOwnThread(this);
     Waiter<?> before = me.waiter;
@@ -806,7 +844,11 @@ public final class Hub implements Executor {
     try {
       park(me);
       if (!waiter.isOver()) {
-        throw new IllegalStateException(me + " waits for " + waiter + ", and somebody has switched to it; only its hub may do that");
+        throw new IllegalStateException(
+            me
+                + " waits for "
+                + waiter
+                + ", and somebody has switched to it; only its hub may do that");
       }
     } finally {
       waiter.greenlet = null;
@@ -846,7 +888,8 @@ public final class Hub implements Executor {
     if (next.parent() == loop) {
       ended = Greenlet.current();
       ended.setParent(next);
-    } else { // a greenlet that some task uses, and that may be below this one: the loop switches to it
+    } else { // a greenlet that some task uses, and that may be below this one: the loop switches to
+      // it
       ready.addFirst(next);
       left++;
     }
@@ -854,7 +897,10 @@ public final class Hub implements Executor {
 
   /** Whoever runs after a task has ended: gives its greenlet its parent back. */
   void forgetHeir() {
-    ended.setParent(loop);
+    Greenlet of = ended;
+    Greenlet parent = loop;
+    if (of == null || parent == null) return;
+    of.setParent(parent);
     ended = null;
   }
 
@@ -896,8 +942,12 @@ public final class Hub implements Executor {
   private void expel(@Nullable Throwable thrown) {
     Task<?> intruder = current;
     current = null;
-    var refusal = new IllegalStateException((intruder == null ? "something" : intruder.toString()) + " has switched to its hub: tasks "
-        + "give way by waiting alone; yield needs a generator around it", thrown);
+    var refusal =
+        new IllegalStateException(
+            (intruder == null ? "something" : intruder.toString())
+                + " has switched to its hub: tasks "
+                + "give way by waiting alone; yield needs a generator around it",
+            thrown);
     if (intruder != null && intruder.greenlet != null) intruder.greenlet.throwInto(refusal);
     else failMain(refusal);
   }
@@ -919,8 +969,13 @@ public final class Hub implements Executor {
     Scheduler outerScheduler = Scheduler.registered();
     if (root == null) enter();
     if (root != Greenlet.root()) {
-      var e = new WrongThreadException("the executor of " + this + " has called it in thread " + describe(Thread.currentThread())
-          + ": all its turns have to be in one and the same thread; use an executor that has a single thread");
+      var e =
+          new WrongThreadException(
+              "the executor of "
+                  + this
+                  + " has called it in thread "
+                  + describe(Thread.currentThread())
+                  + ": all its turns have to be in one and the same thread; use an executor that has a single thread");
       report(outsider, e);
       throw e;
     }
@@ -967,9 +1022,19 @@ public final class Hub implements Executor {
   void stuck() {
     List<Task<?>> all = new ArrayList<>(tasks);
     outsider.forEachInRing(all::add);
-    failMain(new LoopExit(this + " would wait for ever: no task is ready, no timer is set, and nobody waits for anything outside of "
-        + "it. Its tasks: " + (all.isEmpty() ? "none" : all.stream().limit(MOST_TASKS_LISTED).map(Task::description)
-        .collect(Collectors.joining("; "))) + (all.size() > MOST_TASKS_LISTED ? "; and more, " + all.size() + " in all" : ""), all));
+    failMain(
+        new LoopExit(
+            this
+                + " would wait for ever: no task is ready, no timer is set, and nobody waits for anything outside of "
+                + "it. Its tasks: "
+                + (all.isEmpty()
+                    ? "none"
+                    : all.stream()
+                        .limit(MOST_TASKS_LISTED)
+                        .map(Task::description)
+                        .collect(Collectors.joining("; ")))
+                + (all.size() > MOST_TASKS_LISTED ? "; and more, " + all.size() + " in all" : ""),
+            all));
   }
 
   void interrupted() {
@@ -998,8 +1063,14 @@ public final class Hub implements Executor {
   @SuppressWarnings("NullAway") // between one task and the next nobody asks
   Task<?> requireCurrent() {
     if (isHere()) return current;
-    throw new WrongThreadException("thread " + describe(Thread.currentThread()) + " cannot wait in " + this + ", which "
-        + (root == null ? "is not running" : "runs in thread " + describe(root.thread())) + "; spawn a task there, or ask for a future");
+    throw new WrongThreadException(
+        "thread "
+            + describe(Thread.currentThread())
+            + " cannot wait in "
+            + this
+            + ", which "
+            + (root == null ? "is not running" : "runs in thread " + describe(root.thread()))
+            + "; spawn a task there, or ask for a future");
   }
 
   boolean isOutsider(Task<?> task) {
@@ -1018,16 +1089,20 @@ public final class Hub implements Executor {
   }
 
   /** Raises an exception in the greenlet of a task, out of whatever has suspended that, when its turn comes. */
-  @SuppressWarnings("NullAway") // called while it runs; a task that is not done and has begun has a greenlet
+  // called while it runs; a task that is not done and has begun has a greenlet
+  @SuppressWarnings("NullAway")
   void throwInto(Task<?> task, Throwable exception) {
-    ready.add(Greenlet.of(args -> {
-      if (!task.isDone()) {
-        current = task;
-        task.greenlet.throwInto(exception);
-      }
-      leave();
-      return null;
-    }, loop));
+    ready.add(
+        Greenlet.of(
+            args -> {
+              if (!task.isDone()) {
+                current = task;
+                task.greenlet.throwInto(exception);
+              }
+              leave();
+              return null;
+            },
+            loop));
   }
 
   void remove(Task<?> task) {
@@ -1046,7 +1121,8 @@ public final class Hub implements Executor {
   }
 
   private static void handUncaught(Task<?> task, Throwable t) {
-    var uncaught = new RuntimeException(task + " has failed, and nobody was asking for its result", t);
+    var uncaught =
+        new RuntimeException(task + " has failed, and nobody was asking for its result", t);
     uncaught.setStackTrace(new StackTraceElement[0]); // that of the cause tells more
     Thread thread = Thread.currentThread();
     thread.getUncaughtExceptionHandler().uncaughtException(thread, uncaught);
@@ -1056,7 +1132,9 @@ public final class Hub implements Executor {
   Timer at(Duration delay, Runnable action) {
     long now = eventLoop.now();
     long nanos = Math.max(0, EventLoop.nanos(delay));
-    Timer timer = new Timer(nanos < EventLoop.NEVER - now ? now + nanos : EventLoop.NEVER, timersMade++, action);
+    Timer timer =
+        new Timer(
+            nanos < EventLoop.NEVER - now ? now + nanos : EventLoop.NEVER, timersMade++, action);
     if (timer.time != EventLoop.NEVER) timers.add(timer);
     return timer;
   }
@@ -1069,7 +1147,9 @@ public final class Hub implements Executor {
   record Timer(long time, long number, Runnable action) implements Comparable<Timer> {
     @Override
     public int compareTo(Timer other) {
-      return time != other.time ? Long.compare(time, other.time) : Long.compare(number, other.number);
+      return time != other.time
+          ? Long.compare(time, other.time)
+          : Long.compare(number, other.number);
     }
 
     @Override
@@ -1141,10 +1221,14 @@ public final class Hub implements Executor {
   @Override
   public String toString() {
     Greenlet mine = root;
-    return "Hub@" + Integer.toHexString(hashCode()) + (mine == null ? "" : " of thread " + describe(mine.thread()));
+    return "Hub@"
+        + Integer.toHexString(hashCode())
+        + (mine == null ? "" : " of thread " + describe(mine.thread()));
   }
 
   private static String describe(Thread thread) {
-    return '"' + (thread.getName().isEmpty() ? "virtual thread #" + thread.threadId() : thread.getName()) + '"';
+    return '"'
+        + (thread.getName().isEmpty() ? "virtual thread #" + thread.threadId() : thread.getName())
+        + '"';
   }
 }

@@ -41,7 +41,9 @@ final class Scope {
 
   private void join() {
     while (!tasks.isEmpty()) {
-      joiner = new Hub.Waiter<>(owner.hub(), "the end of " + tasks.size() + " tasks of its scope", false);
+      joiner =
+          new Hub.Waiter<>(
+              owner.hub(), "the end of " + tasks.size() + " tasks of its scope", false);
       try {
         joiner.await();
       } finally {

@@ -144,7 +144,8 @@ public final class Task<T extends @Nullable Object> {
   /** Has the current task wait until this one has ended, in whichever way. */
   public void join() {
     if (outcome != null) return;
-    if (hub.requireCurrent() == this) throw new IllegalStateException(this + " cannot wait for its own end");
+    if (hub.requireCurrent() == this)
+      throw new IllegalStateException(this + " cannot wait for its own end");
     var ended = new Hub.Waiter<@Nullable Object>(hub, this, false);
     Runnable link = () -> ended.wake(null);
     addLink(link);
@@ -162,10 +163,13 @@ public final class Task<T extends @Nullable Object> {
    * @return whether it has ended
    */
   public boolean join(Duration limit) {
-    Hub.timeout(limit, () -> {
-      join();
-      return null;
-    }, () -> null);
+    Hub.timeout(
+        limit,
+        () -> {
+          join();
+          return null;
+        },
+        () -> null);
     return isDone();
   }
 
@@ -246,7 +250,8 @@ public final class Task<T extends @Nullable Object> {
    * @param callback called with this task
    */
   public void link(Consumer<? super Task<T>> callback) {
-    if (callback == null) throw new IllegalArgumentException("nothing to link to " + this + ": got null");
+    if (callback == null)
+      throw new IllegalArgumentException("nothing to link to " + this + ": got null");
     hub.inThread(() -> {
       asking++;
       whenEnded(() -> hub.execute(() -> callback.accept(this)));
@@ -260,14 +265,16 @@ public final class Task<T extends @Nullable Object> {
    * @param callback called with this task, in the hub's thread; must not wait
    */
   public void rawLink(Consumer<? super Task<T>> callback) {
-    if (callback == null) throw new IllegalArgumentException("nothing to link to " + this + ": got null");
-    hub.inThread(() -> whenEnded(() -> {
-      try {
-        callback.accept(this);
-      } catch (Throwable t) {
-        hub.report(this, t);
-      }
-    }));
+    if (callback == null)
+      throw new IllegalArgumentException("nothing to link to " + this + ": got null");
+    hub.inThread(() ->
+        whenEnded(() -> {
+          try {
+            callback.accept(this);
+          } catch (Throwable t) {
+            hub.report(this, t);
+          }
+        }));
   }
 
   private void whenEnded(Runnable link) {
@@ -301,7 +308,8 @@ public final class Task<T extends @Nullable Object> {
    * @param exception what to raise; a {@link GreenletExit} ends it quietly
    */
   public void interrupt(Throwable exception) {
-    if (exception == null) throw new IllegalArgumentException("nothing to raise in " + this + ": got null");
+    if (exception == null)
+      throw new IllegalArgumentException("nothing to raise in " + this + ": got null");
     hub.inThread(() -> interruptHere(exception));
   }
 
@@ -314,8 +322,13 @@ public final class Task<T extends @Nullable Object> {
     } else if (waiter == null && hub.isDetached(this)) {
       hub.throwInto(this, exception);
     } else {
-      // a greenlet of the task's that waits would end by it, and the task get it as a value and live: so once more
-      boolean isValue = exception instanceof GreenletExit && waiter != null && !waiter.reaches(greenlet) && !hub.isOutsider(this);
+      // a greenlet of the task's that waits would end by it, and the task get it as a value and
+      // live: so once more
+      boolean isValue =
+          exception instanceof GreenletExit
+              && waiter != null
+              && !waiter.reaches(greenlet)
+              && !hub.isOutsider(this);
       if (waiter != null && waiter.fail(exception) && !isValue) return;
       if (interrupts == null) interrupts = new ArrayDeque<>(1);
       interrupts.add(exception);

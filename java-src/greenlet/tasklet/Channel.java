@@ -68,7 +68,8 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
      * @param willBlock whether there is no partner, so that it will have to wait
      * @throws Throwable anything: it comes out of the operation, which has then not happened
      */
-    void onAction(Channel<?> channel, Tasklet tasklet, boolean sending, boolean willBlock) throws Throwable;
+    void onAction(Channel<?> channel, Tasklet tasklet, boolean sending, boolean willBlock)
+        throws Throwable;
   }
 
   private record Envelope(Throwable exception) {}
@@ -85,6 +86,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
 
   /** The root of the thread that it is confined to; and the ring of the last tasklet that began to wait in an iteration. */
   private @Nullable Greenlet owner;
+
   private volatile @Nullable Ring iterating;
 
   private @Nullable Tasklet first;
@@ -163,7 +165,8 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
    * @param exception what to throw
    */
   public void sendException(Throwable exception) {
-    if (exception == null) throw new IllegalArgumentException("no exception to send on " + this + ": got null");
+    if (exception == null)
+      throw new IllegalArgumentException("no exception to send on " + this + ": got null");
     act(SEND, new Envelope(exception), false);
   }
 
@@ -220,7 +223,10 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     public boolean hasNext() {
       if (!received) {
         Object got = act(RECEIVE, null, true);
-        next = got instanceof Envelope sent && sent.exception instanceof NoSuchElementException ? END : open(got);
+        next =
+            got instanceof Envelope sent && sent.exception instanceof NoSuchElementException
+                ? END
+                : open(got);
         received = true;
       }
       return next != END;
@@ -387,7 +393,10 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   @Override
   public String toString() {
     int n = balance;
-    return "Channel[" + name() + (n == 0 ? "" : n > 0 ? ", " + n + " sending" : ", " + -n + " receiving") + (closing ? ", closed]" : "]");
+    return "Channel["
+        + name()
+        + (n == 0 ? "" : n > 0 ? ", " + n + " sending" : ", " + -n + " receiving")
+        + (closing ? ", closed]" : "]");
   }
 
   String name() {
@@ -457,13 +466,34 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
       if (owner == null) owner = here.root;
     }
     if (owner == here.root) return;
-    throw new WrongThreadException(here.current() + " of thread " + here.threadName() + " cannot use " + this
-        + ", which is confined to thread " + Ring.describe(owner.thread()) + "; for several threads, make a shared channel");
+    throw new WrongThreadException(
+        here.current()
+            + " of thread "
+            + here.threadName()
+            + " cannot use "
+            + this
+            + ", which is confined to thread "
+            + Ring.describe(owner.thread())
+            + "; for several threads, make a shared channel");
   }
 
   private void requireWaiting(Ring here, Tasklet me, int direction) {
-    if (closing) throw new IllegalStateException(me + " cannot " + verb(direction) + " " + this + ": nobody waits there, and it is closed");
-    if (me.blockTrap()) throw new IllegalStateException(me + " would have to wait to " + verb(direction) + " " + this + ", and its block trap is set");
+    if (closing)
+      throw new IllegalStateException(
+          me
+              + " cannot "
+              + verb(direction)
+              + " "
+              + this
+              + ": nobody waits there, and it is closed");
+    if (me.blockTrap())
+      throw new IllegalStateException(
+          me
+              + " would have to wait to "
+              + verb(direction)
+              + " "
+              + this
+              + ", and its block trap is set");
     here.requireSwitching(verb(direction), name());
   }
 

@@ -46,6 +46,7 @@ final class Ring implements AutoCloseable {
 
   /** All that have ever been blocked, but for main. Weak, so that who waits for what nobody else knows is garbage. */
   private final ArrayList<WeakReference<Tasklet>> waiters = new ArrayList<>();
+
   private int purgeAt = FEW;
 
   private final LinkedTransferQueue<Runnable> messages = new LinkedTransferQueue<>();
@@ -58,6 +59,7 @@ final class Ring implements AutoCloseable {
 
   /** The greenlet of a tasklet that has just ended, whose parent is the next one that runs; and one below it that got another. */
   private @Nullable Greenlet ended;
+
   private @Nullable Greenlet displaced;
 
   int switchTrap;
@@ -79,15 +81,25 @@ final class Ring implements AutoCloseable {
   static Ring here() {
     Ring here = ofCaller();
     if (here.waker == null) return here;
-    throw new IllegalStateException("tasklets cannot be used in " + Greenlet.current() + ": " + here.current + " waits for "
-        + here + ", and " + Scheduler.registered() + " does not tell which task either of them belongs to; it has to have taskLocals");
+    throw new IllegalStateException(
+        "tasklets cannot be used in "
+            + Greenlet.current()
+            + ": "
+            + here.current
+            + " waits for "
+            + here
+            + ", and "
+            + Scheduler.registered()
+            + " does not tell which task either of them belongs to; it has to have taskLocals");
   }
 
   /** As {@link #here}, also if it is waiting. */
   static Ring ofCaller() {
     Scheduler outer = Scheduler.registered();
     Map<Object, Object> task = outer == null ? null : outer.taskLocals();
-    return task == null ? OF_ROOT.get() : (Ring) task.computeIfAbsent(Ring.class, key -> new Ring());
+    return task == null
+        ? OF_ROOT.get()
+        : (Ring) task.computeIfAbsent(Ring.class, key -> new Ring());
   }
 
   Tasklet current() {
@@ -211,9 +223,16 @@ final class Ring implements AutoCloseable {
     unlink(strayed, strayed.greenlet.isDead() ? Tasklet.State.DEAD : Tasklet.State.PAUSED);
     strayed.at = strayed.greenlet;
     if (thrown == null) {
-      thrown = new IllegalStateException(t + " was switched to by hand from " + strayed + ", or got the result of a greenlet "
-          + "whose parent it is, while it was waiting to be scheduled; " + strayed + " is paused now. Switch to tasklets by "
-          + "run and switchTo, and have greenlets end in the tasklet that uses them");
+      thrown =
+          new IllegalStateException(
+              t
+                  + " was switched to by hand from "
+                  + strayed
+                  + ", or got the result of a greenlet "
+                  + "whose parent it is, while it was waiting to be scheduled; "
+                  + strayed
+                  + " is paused now. Switch to tasklets by "
+                  + "run and switchTo, and have greenlets end in the tasklet that uses them");
     }
     raise(t, thrown);
     head = t;
@@ -396,7 +415,8 @@ final class Ring implements AutoCloseable {
   @Nullable Object block(Tasklet me, Channel<?> channel) {
     Throwable refusal = suspend(me);
     if (refusal != null) {
-      boolean served = me.state != Tasklet.State.BLOCKED || !channel.withdraw(me); // by another thread, meanwhile
+      // by another thread, meanwhile
+      boolean served = me.state != Tasklet.State.BLOCKED || !channel.withdraw(me);
       me.channel = null;
       if (me.state == Tasklet.State.BLOCKED) rejoin(me, head);
       else head = me;
@@ -424,7 +444,8 @@ final class Ring implements AutoCloseable {
 
   /** To be posted by another thread that has served {@code t}. */
   void wake(Tasklet t) {
-    if (t.state != Tasklet.State.BLOCKED || channelOf(t).holds(t)) return; // something else has woken it, and it waits anew
+    // something else has woken it, and it waits anew
+    if (t.state != Tasklet.State.BLOCKED || channelOf(t).holds(t)) return;
     t.channel = null;
     append(t);
   }
@@ -458,7 +479,8 @@ final class Ring implements AutoCloseable {
 
   /** Has {@code next} get the control when {@code ending}, which is current, ends. */
   private void passOn(Greenlet ending, Greenlet next) {
-    for (Greenlet g = next; g != null && displaced == null; g = g.parent()) if (g.parent() == ending) displaced = g;
+    for (Greenlet g = next; g != null && displaced == null; g = g.parent())
+      if (g.parent() == ending) displaced = g;
     if (displaced != null) displaced.setParent(root);
     ended = ending;
     ending.setParent(next);
@@ -497,7 +519,9 @@ final class Ring implements AutoCloseable {
   }
 
   static String describe(Thread thread) {
-    return '"' + (thread.getName().isEmpty() ? "virtual thread #" + thread.threadId() : thread.getName()) + '"';
+    return '"'
+        + (thread.getName().isEmpty() ? "virtual thread #" + thread.threadId() : thread.getName())
+        + '"';
   }
 
   void drain() {
@@ -516,10 +540,13 @@ final class Ring implements AutoCloseable {
 
   private void await(Scheduler outer) {
     try {
-      outer.await(this, waitsForOthers(), wake -> {
-        waker = wake;
-        if (!messages.isEmpty()) wake.run();
-      });
+      outer.await(
+          this,
+          waitsForOthers(),
+          wake -> {
+            waker = wake;
+            if (!messages.isEmpty()) wake.run();
+          });
     } finally {
       waker = null;
     }
@@ -527,7 +554,10 @@ final class Ring implements AutoCloseable {
 
   /** Whether a scheduler of the thread, in none of whose tasks this is, has found that it would wait for ever. */
   private boolean isRefusal(@Nullable Scheduler outer, Throwable e) {
-    return e instanceof IllegalStateException && outer != null && outer.taskLocals() == null && !waitsForOthers();
+    return e instanceof IllegalStateException
+        && outer != null
+        && outer.taskLocals() == null
+        && !waitsForOthers();
   }
 
   /** Whether another thread could make one of this thread's tasklets runnable. */
@@ -559,15 +589,23 @@ final class Ring implements AutoCloseable {
   }
 
   private IllegalStateException deadlock(@Nullable Throwable cause) {
-    return new IllegalStateException("deadlock: no tasklet of thread " + threadName() + " can run, and nobody else can wake those "
-        + "that wait: " + describeWaiting() + "; for a partner in another thread, use a shared channel", cause);
+    return new IllegalStateException(
+        "deadlock: no tasklet of thread "
+            + threadName()
+            + " can run, and nobody else can wake those "
+            + "that wait: "
+            + describeWaiting()
+            + "; for a partner in another thread, use a shared channel",
+        cause);
   }
 
   private String describeWaiting() {
     List<Tasklet> all = waiting().toList();
     StringBuilder s = new StringBuilder();
-    for (Tasklet t : all.subList(0, Math.min(all.size(), MOST_LISTED))) s.append(t.name()).append(' ').append(t.waitsFor()).append(", ");
-    if (all.size() > MOST_LISTED) s.append("and ").append(all.size() - MOST_LISTED).append(" more, ");
+    for (Tasklet t : all.subList(0, Math.min(all.size(), MOST_LISTED)))
+      s.append(t.name()).append(' ').append(t.waitsFor()).append(", ");
+    if (all.size() > MOST_LISTED)
+      s.append("and ").append(all.size() - MOST_LISTED).append(" more, ");
     s.setLength(s.length() - 2);
     return s.toString();
   }
@@ -582,11 +620,14 @@ final class Ring implements AutoCloseable {
     if (switchTrap == 0 && !callsBack) return;
     String refused = current + " cannot " + verb + (object == null ? "" : " " + object) + " here: ";
     if (callsBack) throw new IllegalStateException(refused + "a callback is running");
-    throw new IllegalStateException(refused + "that would switch, and the switch trap is set, " + switchTrap + " deep");
+    throw new IllegalStateException(
+        refused + "that would switch, and the switch trap is set, " + switchTrap + " deep");
   }
 
   void requireNoCallback(String verb, Object object) {
-    if (callsBack) throw new IllegalStateException(current + " cannot " + verb + " " + object + " here: a callback is running");
+    if (callsBack)
+      throw new IllegalStateException(
+          current + " cannot " + verb + " " + object + " here: a callback is running");
   }
 
   private static void refuseIf(@Nullable Throwable refusal) {
@@ -595,7 +636,8 @@ final class Ring implements AutoCloseable {
 
   // Callbacks
 
-  private void tell(BiConsumer<? super Tasklet, ? super Tasklet> callback, Tasklet from, Tasklet to) {
+  private void tell(
+      BiConsumer<? super Tasklet, ? super Tasklet> callback, Tasklet from, Tasklet to) {
     callsBack = true;
     try {
       callback.accept(from, to);

@@ -19,16 +19,19 @@ abstract class RingNode {
 
   /** Its neighbours, in the ring or in the queue of a channel. */
   @Nullable Tasklet next;
+
   @Nullable Tasklet previous;
 
   /** What it waits on; whether to send, or to receive in an iteration; whether it is in the queue there. */
   @Nullable Channel<?> channel;
+
   boolean sends;
   boolean iterates;
   boolean queued;
 
   /** What it sends, while it waits to; what it gets when it is resumed. */
   @Nullable Object value;
+
   @Nullable Throwable error;
 
   /** Where it is suspended: its own greenlet or another that it uses. Null when it has ended. */
@@ -45,5 +48,10 @@ abstract class RingNode {
     if (thrown == null) return given;
     error = null;
     throw Sneaky.unchecked(thrown);
+  }
+
+  String waitsFor() {
+    Channel<?> on = channel;
+    return on == null ? "blocked" : (sends ? "sending on " : "receiving from ") + on.name();
   }
 }

@@ -65,7 +65,8 @@ public final class Tasklet extends RingNode {
   }
 
   private Tasklet(Body body, @Nullable String name) {
-    this.name = name != null ? name : "tasklet-" + Integer.toUnsignedString(COUNT.incrementAndGet());
+    this.name =
+        name != null ? name : "tasklet-" + Integer.toUnsignedString(COUNT.incrementAndGet());
     this.body = body;
     this.ring = Ring.here();
     this.greenlet = Greenlet.of(this::live, ring.root, this.name);
@@ -166,7 +167,9 @@ public final class Tasklet extends RingNode {
   public static int switchTrap(int change) {
     Ring here = Ring.here();
     int level = here.switchTrap;
-    if (level + change < 0) throw new IllegalArgumentException("the level of the switch trap cannot be " + (level + change) + ": it is " + level);
+    if (level + change < 0)
+      throw new IllegalArgumentException(
+          "the level of the switch trap cannot be " + (level + change) + ": it is " + level);
     here.switchTrap = level + change;
     return level;
   }
@@ -201,7 +204,8 @@ public final class Tasklet extends RingNode {
   public Tasklet setup(@Nullable Object... args) {
     requireHere("set up");
     if (body == null || this.args != null || state != State.PAUSED) {
-      throw new IllegalStateException(this + " cannot be set up: it has been before; make a new one");
+      throw new IllegalStateException(
+          this + " cannot be set up: it has been before; make a new one");
     }
     this.args = args;
     ring.insert(this, null);
@@ -228,7 +232,9 @@ public final class Tasklet extends RingNode {
    */
   public Tasklet insert(@Nullable Object value) {
     requireRunnable("insert");
-    if (value != null && body != null) throw new IllegalStateException(this + " has nothing to return " + value + " from: it has not begun; use setup");
+    if (value != null && body != null)
+      throw new IllegalStateException(
+          this + " has nothing to return " + value + " from: it has not begun; use setup");
     if (isHere()) ring.insert(this, value);
     else ring.post(() -> ring.insert(this, value));
     return this;
@@ -243,7 +249,9 @@ public final class Tasklet extends RingNode {
   public void remove() {
     requireHere("remove");
     requireRunnable("remove");
-    if (isCurrent()) throw new IllegalStateException(this + " cannot remove itself: use scheduleRemove, which switches to the next");
+    if (isCurrent())
+      throw new IllegalStateException(
+          this + " cannot remove itself: use scheduleRemove, which switches to the next");
     ring.remove(this);
   }
 
@@ -292,7 +300,8 @@ public final class Tasklet extends RingNode {
    * @throws IllegalStateException if it is dead, unless it is a {@link GreenletExit} that would be raised
    */
   public void throwInto(Throwable exception, boolean pending) {
-    if (exception == null) throw new IllegalArgumentException("nothing to throw into " + this + ": got null");
+    if (exception == null)
+      throw new IllegalArgumentException("nothing to throw into " + this + ": got null");
     if (!isAlive()) {
       if (exception instanceof GreenletExit) return;
       throw new IllegalStateException("nobody to throw into: " + this + " has ended");
@@ -399,7 +408,8 @@ public final class Tasklet extends RingNode {
    * @return the frames, the innermost first; empty if it has not begun, or has ended
    */
   public StackTraceElement[] stackTrace() {
-    Greenlet where = isCurrent() && isHere() ? Greenlet.current() : at; // its own thread may be ending it
+    // its own thread may be ending it
+    Greenlet where = isCurrent() && isHere() ? Greenlet.current() : at;
     return where == null || !isAlive() ? new StackTraceElement[0] : where.stackTrace();
   }
 
@@ -426,18 +436,15 @@ public final class Tasklet extends RingNode {
   @Override
   public String toString() {
     boolean ended = ring.hasEnded();
-    String what = switch (ended ? State.DEAD : state) {
-      case DEAD -> "dead";
-      case PAUSED -> "paused";
-      case BLOCKED -> waitsFor();
-      case SCHEDULED -> isCurrent() ? "current" : "scheduled";
-    };
-    return "Tasklet[" + name + ", " + what + ", thread " + ring.threadName() + (ended ? ", which has ended]" : "]");
-  }
-
-  String waitsFor() {
-    Channel<?> on = channel;
-    return on == null ? "blocked" : (sends ? "sending on " : "receiving from ") + on.name();
+    String what =
+        switch (ended ? State.DEAD : state) {
+          case DEAD -> "dead";
+          case PAUSED -> "paused";
+          case BLOCKED -> waitsFor();
+          case SCHEDULED -> isCurrent() ? "current" : "scheduled";
+        };
+    return "Tasklet[%s, %s, thread %s%s]"
+        .formatted(name, what, ring.threadName(), ended ? ", which has ended" : "");
   }
 
   private boolean isHere() {
@@ -447,18 +454,23 @@ public final class Tasklet extends RingNode {
   private void requireHere(String verb) {
     Ring here = Ring.here();
     if (here == ring) return;
-    throw new WrongThreadException(here.current() + " of thread " + here.threadName() + " cannot " + verb + " " + this + ": that is "
-        + "for tasklets of the same " + (here.root == ring.root ? "task" : "thread") + "; insert, run, throwInto and kill are not");
+    String same = here.root == ring.root ? "task" : "thread";
+    throw new WrongThreadException(
+        "%s of thread %s cannot %s %s: that is for tasklets of the same %s; insert, run, throwInto and kill are not"
+            .formatted(here.current(), here.threadName(), verb, this, same));
   }
 
   private void requireRunnable(String verb) {
     if (isHere()) ring.drain();
     if (isAlive() && state != State.BLOCKED) return;
-    throw new IllegalStateException("cannot " + verb + " " + this
-        + (isAlive() ? ": what it waits for has to come first; throwInto and kill end its waiting" : ": it has ended; make a new one"));
+    String why =
+        isAlive()
+            ? "what it waits for has to come first; throwInto and kill end its waiting"
+            : "it has ended; make a new one";
+    throw new IllegalStateException("cannot %s %s: %s".formatted(verb, this, why));
   }
 
-  // What the scheduler does with it
+  // What the ring does with it
 
   /** All that happens on its greenlet's stack. */
   @SuppressWarnings("NullAway") // it runs once

@@ -67,16 +67,20 @@ class CarrierTest {
   @DisplayName("A platform thread carries what it pulls, a virtual one does not")
   void carries() {
     boolean isPlatform = !Thread.currentThread().isVirtual();
-    Cursor<Boolean> c = Generator.<Boolean>of(out -> {
-      for (int i = 0; i < 3; i++) out.yield(isCarriedBy("test"));
-    }).sharedCursor();
+    Cursor<Boolean> c =
+        Generator.<Boolean>of(
+                out -> {
+                  for (int i = 0; i < 3; i++) out.yield(isCarriedBy("test"));
+                })
+            .sharedCursor();
     for (int i = 0; i < 3; i++) assertEquals(isPlatform, c.next());
     assertFalse(c.hasNext());
   }
 
   /** On the continuation engine a greenlet has no thread that could be carried. */
   private static void assumeGreenletsHaveThreads() {
-    assumeTrue(EngineChoice.engine() instanceof VirtualThreadEngine, "greenlets on virtual threads");
+    assumeTrue(
+        EngineChoice.engine() instanceof VirtualThreadEngine, "greenlets on virtual threads");
   }
 
   /** The carrier, by name, of the calling virtual thread; null for a platform thread. */
@@ -86,75 +90,103 @@ class CarrierTest {
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("A platform thread carries its greenlets, whoever switches to them, and what they pull from")
+  @DisplayName(
+      "A platform thread carries its greenlets, whoever switches to them, and what they pull from")
   void carriesGreenlets() {
     assumeGreenletsHaveThreads();
     Greenlet root = Greenlet.current();
-    Generator<String> inner = Generator.of(out -> {
-      while (true) out.yield(carrier());
-    });
-    Generator<String> outer = Generator.of(out -> {
-      Cursor<String> shared = inner.sharedCursor();
-      while (true) out.yield(carrier() + " " + shared.next());
-    });
-    Greenlet second = Greenlet.of(args -> {
-      Cursor<String> c = outer.cursor();
-      while (true) {
-        trace.add("second " + carrier() + " " + c.next());
-        root.switchTo();
-      }
-    }, root);
-    Greenlet first = Greenlet.of(args -> {
-      while (true) {
-        trace.add("first " + carrier());
-        second.switchTo();
-      }
-    }, root);
+    Generator<String> inner =
+        Generator.of(out -> {
+          while (true) out.yield(carrier());
+        });
+    Generator<String> outer =
+        Generator.of(out -> {
+          Cursor<String> shared = inner.sharedCursor();
+          while (true) out.yield(carrier() + " " + shared.next());
+        });
+    Greenlet second =
+        Greenlet.of(
+            args -> {
+              Cursor<String> c = outer.cursor();
+              while (true) {
+                trace.add("second " + carrier() + " " + c.next());
+                root.switchTo();
+              }
+            },
+            root);
+    Greenlet first =
+        Greenlet.of(
+            args -> {
+              while (true) {
+                trace.add("first " + carrier());
+                second.switchTo();
+              }
+            },
+            root);
     for (int i = 0; i < 3; i++) first.switchTo();
-    assertEquals(Collections.nCopies(3, List.of("first test", "second test test test")).stream().flatMap(List::stream).toList(), trace);
+    assertEquals(
+        Collections.nCopies(3, List.of("first test", "second test test test")).stream()
+            .flatMap(List::stream)
+            .toList(),
+        trace);
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("A greenlet that blocks goes on on its thread, which nobody else of its greenlets has meanwhile")
+  @DisplayName(
+      "A greenlet that blocks goes on on its thread, which nobody else of its greenlets has meanwhile")
   void greenletBlocks() {
     assumeGreenletsHaveThreads();
     Greenlet root = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      for (int i = 0; ; i++) {
-        CountDownLatch released = new CountDownLatch(1);
-        Thread me = Thread.currentThread();
-        Future<Void> other = Threads.PLATFORM.start("other", () -> {
-          Threads.untilWaiting(me);
-          released.countDown();
-          return null;
+    Greenlet g =
+        Greenlet.of(args -> {
+          for (int i = 0; ; i++) {
+            CountDownLatch released = new CountDownLatch(1);
+            Thread me = Thread.currentThread();
+            Future<Void> other =
+                Threads.PLATFORM.start(
+                    "other",
+                    () -> {
+                      Threads.untilWaiting(me);
+                      released.countDown();
+                      return null;
+                    });
+            released.await();
+            Threads.await(other);
+            trace.add(carrier());
+            root.switchTo(i);
+          }
         });
-        released.await();
-        Threads.await(other);
-        trace.add(carrier());
-        root.switchTo(i);
-      }
-    });
     for (int i = 0; i < 20; i++) assertEquals(i, g.switchTo());
     assertEquals(Collections.nCopies(20, "test"), trace);
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("Where a greenlet cannot be suspended, another that it would have started is unstarted, for any thread to start")
+  @DisplayName(
+      "Where a greenlet cannot be suspended, another that it would have started is unstarted, for any thread to start")
   void refusedBeforeStart() throws Throwable {
     assumeGreenletsHaveThreads();
     Greenlet root = Greenlet.current();
     Greenlet target = Greenlet.of(args -> "target on " + carrier(), root, "target");
-    Greenlet g = Greenlet.of(args -> {
-      initialiseClass(
-          () -> assertRefused(IllegalStateException.class, target::switchTo, Greenlet.current(), "native frame"));
-      return "g";
-    }, root);
+    Greenlet g =
+        Greenlet.of(
+            args -> {
+              initialiseClass(() ->
+                  assertRefused(
+                      IllegalStateException.class,
+                      target::switchTo,
+                      Greenlet.current(),
+                      "native frame"));
+              return "g";
+            },
+            root);
     assertEquals("g", g.switchTo());
     assertFalse(target.isActive());
-    Threads.PLATFORM.run("other", () -> {
-      target.setParent(Greenlet.current());
-      trace.add(target.switchTo());
-    });
+    Threads.PLATFORM.run(
+        "other",
+        () -> {
+          target.setParent(Greenlet.current());
+          trace.add(target.switchTo());
+        });
     assertEquals(List.of("target on other"), trace);
     assertTrue(target.isDead());
   }
@@ -163,67 +195,98 @@ class CarrierTest {
   @DisplayName("A pull that a greenlet cannot be suspended for is refused; the next one succeeds")
   void pullRefused() {
     assumeGreenletsHaveThreads();
-    Generator<Integer> g = Generator.of(out -> {
-      for (int i = 0; i < 3; i++) out.yield(i);
-    });
-    Greenlet.of(args -> {
-      Cursor<Integer> c = g.sharedCursor();
-      for (int i = 0; i < 3; i++) {
-        initialiseClass(
-            () -> assertRefused(IllegalStateException.class, c::hasNext, Greenlet.current(), "native frame"));
-        trace.add(c.next());
-      }
-      assertFalse(c.hasNext());
-      return null;
-    }).switchTo();
+    Generator<Integer> g =
+        Generator.of(out -> {
+          for (int i = 0; i < 3; i++) out.yield(i);
+        });
+    Greenlet.of(
+            args -> {
+              Cursor<Integer> c = g.sharedCursor();
+              for (int i = 0; i < 3; i++) {
+                initialiseClass(() ->
+                    assertRefused(
+                        IllegalStateException.class,
+                        c::hasNext,
+                        Greenlet.current(),
+                        "native frame"));
+                trace.add(c.next());
+              }
+              assertFalse(c.hasNext());
+              return null;
+            })
+        .switchTo();
     assertEquals(List.of(0, 1, 2), trace);
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("What is sent, thrown or closed where it is refused does not come to the body later; a value that waits is kept")
+  @DisplayName(
+      "What is sent, thrown or closed where it is refused does not come to the body later; a value that waits is kept")
   void sendRefused() {
     assumeGreenletsHaveThreads();
-    Generator<Object> g = Generator.of(out -> {
-      try {
-        for (Object sent = "none"; ; ) sent = out.yield("after " + sent);
-      } finally {
-        trace.add("unwound");
-      }
-    });
-    Greenlet.of(args -> {
-      Cursor<Object> c = g.sharedCursor();
-      trace.add(c.next());
-      for (Executable call : List.<Executable>of(() -> c.send("lost"), () -> c.throwInto(new IOException("lost")), c::hasNext)) {
-        initialiseClass(
-            () -> assertRefused(IllegalStateException.class, call, Greenlet.current(), "native frame"));
-        trace.add(c.next());
-      }
-      assertTrue(c.hasNext());
-      initialiseClass(
-          () -> assertRefused(IllegalStateException.class, c::close, Greenlet.current(), "native frame"));
-      trace.add(c.next());
-      assertTrue(c.send("sent"));
-      trace.add(c.next());
-      c.close();
-      return null;
-    }).switchTo();
-    assertEquals(List.of("after none", "after null", "after null", "after null", "after null", "after sent", "unwound"), trace);
+    Generator<Object> g =
+        Generator.of(out -> {
+          try {
+            for (Object sent = "none"; ; ) sent = out.yield("after " + sent);
+          } finally {
+            trace.add("unwound");
+          }
+        });
+    Greenlet.of(
+            args -> {
+              Cursor<Object> c = g.sharedCursor();
+              trace.add(c.next());
+              for (Executable call :
+                  List.<Executable>of(
+                      () -> c.send("lost"),
+                      () -> c.throwInto(new IOException("lost")),
+                      c::hasNext)) {
+                initialiseClass(() ->
+                    assertRefused(
+                        IllegalStateException.class, call, Greenlet.current(), "native frame"));
+                trace.add(c.next());
+              }
+              assertTrue(c.hasNext());
+              initialiseClass(() ->
+                  assertRefused(
+                      IllegalStateException.class, c::close, Greenlet.current(), "native frame"));
+              trace.add(c.next());
+              assertTrue(c.send("sent"));
+              trace.add(c.next());
+              c.close();
+              return null;
+            })
+        .switchTo();
+    assertEquals(
+        List.of(
+            "after none",
+            "after null",
+            "after null",
+            "after null",
+            "after null",
+            "after sent",
+            "unwound"),
+        trace);
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("A body that was pulled elsewhere first, carried or not, is pulled by a greenlet, and the other way round")
+  @DisplayName(
+      "A body that was pulled elsewhere first, carried or not, is pulled by a greenlet, and the other way round")
   void pullersOfAllKinds() throws Throwable {
     assumeGreenletsHaveThreads();
     Greenlet root = Greenlet.current();
-    Cursor<Integer> c = Generator.<Integer>of(out -> {
-      for (int i = 0; ; i++) {
-        if (i % 5 == 0) Threads.VIRTUAL.run("other", () -> {}); // blocks
-        out.yield(i);
-      }
-    }).sharedCursor();
-    Greenlet puller = Greenlet.of(args -> {
-      while (true) root.switchTo(c.next());
-    });
+    Cursor<Integer> c =
+        Generator.<Integer>of(
+                out -> {
+                  for (int i = 0; ; i++) {
+                    if (i % 5 == 0) Threads.VIRTUAL.run("other", () -> {}); // blocks
+                    out.yield(i);
+                  }
+                })
+            .sharedCursor();
+    Greenlet puller =
+        Greenlet.of(args -> {
+          while (true) root.switchTo(c.next());
+        });
     for (int i = 0; i < 100; i++) {
       trace.add(Threads.VIRTUAL.call("virtual", c::next));
       trace.add(puller.switchTo());
@@ -235,7 +298,8 @@ class CarrierTest {
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("A greenlet that is forgotten while suspended is collected with its stack, also the last one carried")
+  @DisplayName(
+      "A greenlet that is forgotten while suspended is collected with its stack, also the last one carried")
   void greenletForgotten() {
     assumeGreenletsHaveThreads();
     List<WeakReference<?>> references = new ArrayList<>();
@@ -247,16 +311,17 @@ class CarrierTest {
   /** Returns what the greenlet has from {@code start}, which it calls before it is suspended. */
   private Object forgetGreenlet(List<WeakReference<?>> references, Supplier<?> start) {
     Greenlet root = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      Object onStack = new Object();
-      references.add(new WeakReference<>(onStack));
-      Object started = start.get();
-      try {
-        return root.switchTo(started);
-      } finally {
-        trace.add(onStack);
-      }
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          Object onStack = new Object();
+          references.add(new WeakReference<>(onStack));
+          Object started = start.get();
+          try {
+            return root.switchTo(started);
+          } finally {
+            trace.add(onStack);
+          }
+        });
     references.add(new WeakReference<>(g));
     return g.switchTo();
   }
@@ -267,10 +332,17 @@ class CarrierTest {
     assumeGreenletsHaveThreads();
     List<WeakReference<?>> references = new ArrayList<>();
     CountDownLatch released = new CountDownLatch(1);
-    Future<?> lives = (Future<?>) forgetGreenlet(references, () -> Threads.VIRTUAL.start("lives", () -> {
-      released.await();
-      return "lived on";
-    }));
+    Future<?> lives =
+        (Future<?>)
+            forgetGreenlet(
+                references,
+                () ->
+                    Threads.VIRTUAL.start(
+                        "lives",
+                        () -> {
+                          released.await();
+                          return "lived on";
+                        }));
     Threads.collect(() -> references.stream().allMatch(reference -> reference.get() == null));
     released.countDown();
     assertEquals("lived on", Threads.await(lives));
@@ -278,22 +350,28 @@ class CarrierTest {
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("An interrupt that comes while a greenlet is carried goes with control to a body that is not")
+  @DisplayName(
+      "An interrupt that comes while a greenlet is carried goes with control to a body that is not")
   void interruptGoesToBody() throws Throwable {
     assumeGreenletsHaveThreads();
     Thread platform = Thread.currentThread();
-    Cursor<Object> c = Generator.of(out -> {
-      while (true) out.yield(carrier() + " " + Thread.interrupted());
-    }).sharedCursor();
+    Cursor<Object> c =
+        Generator.of(
+                out -> {
+                  while (true) out.yield(carrier() + " " + Thread.interrupted());
+                })
+            .sharedCursor();
     trace.add(Threads.VIRTUAL.call("virtual", c::next).toString().endsWith(" false"));
-    Greenlet.of(args -> {
-      platform.interrupt();
-      Object next = c.next();
-      assertFalse(next.equals("test true"), "carried");
-      trace.add(next.toString().endsWith(" true"));
-      trace.add(Thread.interrupted());
-      return null;
-    }).switchTo();
+    Greenlet.of(
+            args -> {
+              platform.interrupt();
+              Object next = c.next();
+              assertFalse(next.equals("test true"), "carried");
+              trace.add(next.toString().endsWith(" true"));
+              trace.add(Thread.interrupted());
+              return null;
+            })
+        .switchTo();
     assertEquals(List.of(true, true, false), trace);
   }
 
@@ -302,23 +380,32 @@ class CarrierTest {
   void stackTraceOfBodyMeanwhile() throws Throwable {
     Greenlet root = Greenlet.current();
     Thread[] body = new Thread[1];
-    Cursor<Integer> c = Generator.<Integer>of(out -> {
-      body[0] = Thread.currentThread();
-      for (int i = 0; ; i++) out.yield(i);
-    }).sharedCursor();
-    Greenlet puller = Greenlet.of(args -> {
-      while (true) root.switchTo(c.next());
-    });
+    Cursor<Integer> c =
+        Generator.<Integer>of(
+                out -> {
+                  body[0] = Thread.currentThread();
+                  for (int i = 0; ; i++) out.yield(i);
+                })
+            .sharedCursor();
+    Greenlet puller =
+        Greenlet.of(args -> {
+          while (true) root.switchTo(c.next());
+        });
     assertEquals(0, puller.switchTo());
     ExecutorService virtual = Executors.newSingleThreadExecutor(Thread.ofVirtual().factory());
     try {
-      Threads.whileAnother(body[0]::getStackTrace, () -> {
-        for (int i = 1; i < 4_000; i++) {
-          body[0].getStackTrace(); // has the JDK submit the suspended thread once more
-          Object next = i % 8 == 0 ? c.next() : i % 8 == 1 ? Threads.await(virtual.submit(c::next)) : puller.switchTo();
-          assertEquals(i, next);
-        }
-      });
+      Threads.whileAnother(
+          body[0]::getStackTrace,
+          () -> {
+            for (int i = 1; i < 4_000; i++) {
+              body[0].getStackTrace(); // has the JDK submit the suspended thread once more
+              Object next =
+                  i % 8 == 0
+                      ? c.next()
+                      : i % 8 == 1 ? Threads.await(virtual.submit(c::next)) : puller.switchTo();
+              assertEquals(i, next);
+            }
+          });
     } finally {
       virtual.close();
     }
@@ -329,13 +416,16 @@ class CarrierTest {
   void stackTraceMeanwhile() throws Throwable {
     assumeGreenletsHaveThreads();
     Greenlet root = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      for (int i = 0; ; i++) root.switchTo(i);
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          for (int i = 0; ; i++) root.switchTo(i);
+        });
     g.switchTo();
-    Threads.whileAnother(g::stackTrace, () -> {
-      for (int i = 1; i < 20_000; i++) assertEquals(i, g.switchTo());
-    });
+    Threads.whileAnother(
+        g::stackTrace,
+        () -> {
+          for (int i = 1; i < 20_000; i++) assertEquals(i, g.switchTo());
+        });
   }
 
   @RootTest(Threads.PLATFORM)
@@ -343,15 +433,23 @@ class CarrierTest {
   void stackTraceMeanwhileAmongGreenlets() throws Throwable {
     assumeGreenletsHaveThreads();
     Greenlet root = Greenlet.current();
-    Greenlet echo = Greenlet.of(args -> {
-      for (Object i = args[0]; ; ) i = Greenlet.current().parent().switchTo(i);
-    }, root, "echo");
-    Greenlet g = Greenlet.of(args -> {
-      echo.setParent(Greenlet.current());
-      for (int i = 0; i < 100_000; i++) assertEquals(i, echo.switchTo(i));
-      echo.setParent(root);
-      return "end";
-    }, root, "g");
+    Greenlet echo =
+        Greenlet.of(
+            args -> {
+              for (Object i = args[0]; ; ) i = Greenlet.current().parent().switchTo(i);
+            },
+            root,
+            "echo");
+    Greenlet g =
+        Greenlet.of(
+            args -> {
+              echo.setParent(Greenlet.current());
+              for (int i = 0; i < 100_000; i++) assertEquals(i, echo.switchTo(i));
+              echo.setParent(root);
+              return "end";
+            },
+            root,
+            "g");
     Threads.whileAnother(echo::stackTrace, () -> assertEquals("end", g.switchTo()));
   }
 
@@ -360,40 +458,51 @@ class CarrierTest {
   void blocks() throws Throwable {
     CountDownLatch released = new CountDownLatch(1);
     Thread[] body = new Thread[1];
-    Cursor<Object> c = Generator.of(out -> {
-      body[0] = Thread.currentThread();
-      out.yield("before");
-      released.await();
-      out.yield("after");
-    }).sharedCursor();
+    Cursor<Object> c =
+        Generator.of(
+                out -> {
+                  body[0] = Thread.currentThread();
+                  out.yield("before");
+                  released.await();
+                  out.yield("after");
+                })
+            .sharedCursor();
     assertEquals("before", c.next());
-    Future<Void> other = Threads.PLATFORM.start("other", () -> {
-      Threads.untilWaiting(body[0]);
-      released.countDown();
-      return null;
-    });
+    Future<Void> other =
+        Threads.PLATFORM.start(
+            "other",
+            () -> {
+              Threads.untilWaiting(body[0]);
+              released.countDown();
+              return null;
+            });
     assertEquals("after", c.next());
     assertFalse(c.hasNext());
     Threads.await(other);
   }
 
   @RootTest
-  @DisplayName("Pullers take turns, carriers or not: the body is one thread, with its locals, and its elements are in order")
+  @DisplayName(
+      "Pullers take turns, carriers or not: the body is one thread, with its locals, and its elements are in order")
   void pullersTakeTurns() throws Throwable {
     int elements = 300;
     ThreadLocal<Integer> local = new ThreadLocal<>();
-    Cursor<Integer> c = Generator.<Integer>of(out -> {
-      Thread me = Thread.currentThread();
-      for (int i = 0; i < elements; i++) {
-        local.set(i);
-        out.yield(i);
-        assertSame(me, Thread.currentThread());
-        assertEquals(i, local.get());
-      }
-    }).sharedCursor();
-    List<ExecutorService> pullers = Stream.of(Thread.ofPlatform().daemon(), Thread.ofVirtual(), Thread.ofPlatform().daemon())
-        .map(builder -> Executors.newSingleThreadExecutor(builder.factory()))
-        .toList();
+    Cursor<Integer> c =
+        Generator.<Integer>of(
+                out -> {
+                  Thread me = Thread.currentThread();
+                  for (int i = 0; i < elements; i++) {
+                    local.set(i);
+                    out.yield(i);
+                    assertSame(me, Thread.currentThread());
+                    assertEquals(i, local.get());
+                  }
+                })
+            .sharedCursor();
+    List<ExecutorService> pullers =
+        Stream.of(Thread.ofPlatform().daemon(), Thread.ofVirtual(), Thread.ofPlatform().daemon())
+            .map(builder -> Executors.newSingleThreadExecutor(builder.factory()))
+            .toList();
     try {
       for (int i = 0; i < elements; i++) {
         trace.add(Threads.await(pullers.get(i % 3).submit(c::next)));
@@ -411,15 +520,19 @@ class CarrierTest {
   @RootTest
   @DisplayName("A body that blocks while it is carried may be pulled by another thread afterwards")
   void blocksThenMoves() throws Throwable {
-    Cursor<Integer> c = Generator.<Integer>of(out -> {
-      for (int i = 0; i < 20; i++) {
-        CountDownLatch released = new CountDownLatch(1);
-        Future<Void> other = Threads.PLATFORM.start("other", Threads.callable(released::countDown));
-        released.await();
-        Threads.await(other);
-        out.yield(i);
-      }
-    }).sharedCursor();
+    Cursor<Integer> c =
+        Generator.<Integer>of(
+                out -> {
+                  for (int i = 0; i < 20; i++) {
+                    CountDownLatch released = new CountDownLatch(1);
+                    Future<Void> other =
+                        Threads.PLATFORM.start("other", Threads.callable(released::countDown));
+                    released.await();
+                    Threads.await(other);
+                    out.yield(i);
+                  }
+                })
+            .sharedCursor();
     for (int i = 0; i < 20; i += 2) {
       trace.add(c.next());
       trace.add(Threads.values()[i / 2 % 2].call("another", c::next));
@@ -439,39 +552,50 @@ class CarrierTest {
   }
 
   private void forget(List<WeakReference<?>> references) {
-    Cursor<Integer> c = Generator.<Integer>of(out -> {
-      Object onStack = new Object();
-      references.add(new WeakReference<>(onStack));
-      try {
-        for (int i = 0; ; i++) out.yield(i);
-      } finally {
-        trace.add(onStack);
-      }
-    }).sharedCursor();
+    Cursor<Integer> c =
+        Generator.<Integer>of(
+                out -> {
+                  Object onStack = new Object();
+                  references.add(new WeakReference<>(onStack));
+                  try {
+                    for (int i = 0; ; i++) out.yield(i);
+                  } finally {
+                    trace.add(onStack);
+                  }
+                })
+            .sharedCursor();
     references.add(new WeakReference<>(c));
     for (int i = 0; i < 3; i++) c.next();
   }
 
   @RootTest
-  @DisplayName("Virtual threads that the body starts run while it waits for them, and after it has yielded")
+  @DisplayName(
+      "Virtual threads that the body starts run while it waits for them, and after it has yielded")
   void virtualThreadsOfBody() throws Throwable {
     CountDownLatch yielded = new CountDownLatch(1);
     CountDownLatch ended = new CountDownLatch(1);
-    Cursor<Object> c = Generator.of(out -> {
-      out.yield(Threads.VIRTUAL.call("within", () -> {
-        Thread.yield();
-        return "from within";
-      }));
-      Thread.ofVirtual().start(() -> {
-        try {
-          Threads.await(yielded);
-          ended.countDown();
-        } catch (InterruptedException e) {
-          trace.add(e);
-        }
-      });
-      out.yield("second");
-    }).sharedCursor();
+    Cursor<Object> c =
+        Generator.of(
+                out -> {
+                  out.yield(
+                      Threads.VIRTUAL.call(
+                          "within",
+                          () -> {
+                            Thread.yield();
+                            return "from within";
+                          }));
+                  Thread.ofVirtual()
+                      .start(() -> {
+                        try {
+                          Threads.await(yielded);
+                          ended.countDown();
+                        } catch (InterruptedException e) {
+                          trace.add(e);
+                        }
+                      });
+                  out.yield("second");
+                })
+            .sharedCursor();
     assertEquals("from within", c.next());
     assertEquals("second", c.next());
     yielded.countDown();
@@ -483,18 +607,22 @@ class CarrierTest {
   @RootTest
   @DisplayName("A body that is carried pulls from others, confined or shared")
   void nested() {
-    Generator<Integer> inner = Generator.of(out -> {
-      for (int i = 0; i < 3; i++) out.yield(i);
-    });
-    Cursor<Integer> c = Generator.<Integer>of(out -> {
-      Cursor<Integer> confined = inner.cursor();
-      Cursor<Integer> shared = inner.sharedCursor();
-      while (confined.hasNext()) {
-        out.yield(confined.next());
-        out.yield(10 + shared.next());
-      }
-      inner.stream().forEach(out::yield);
-    }).sharedCursor();
+    Generator<Integer> inner =
+        Generator.of(out -> {
+          for (int i = 0; i < 3; i++) out.yield(i);
+        });
+    Cursor<Integer> c =
+        Generator.<Integer>of(
+                out -> {
+                  Cursor<Integer> confined = inner.cursor();
+                  Cursor<Integer> shared = inner.sharedCursor();
+                  while (confined.hasNext()) {
+                    out.yield(confined.next());
+                    out.yield(10 + shared.next());
+                  }
+                  inner.stream().forEach(out::yield);
+                })
+            .sharedCursor();
     c.forEachRemaining(trace::add);
     assertEquals(List.of(0, 10, 1, 11, 2, 12, 0, 1, 2), trace);
   }
@@ -503,9 +631,13 @@ class CarrierTest {
   @DisplayName("A switch in a body suspends the puller, the root or another greenlet")
   void switchInBody() {
     Greenlet root = Greenlet.current();
-    Cursor<Object> c = Generator.of(out -> {
-      while (true) out.yield(List.of(Greenlet.current().name(), root.switchTo("switched")));
-    }).sharedCursor();
+    Cursor<Object> c =
+        Generator.of(
+                out -> {
+                  while (true)
+                    out.yield(List.of(Greenlet.current().name(), root.switchTo("switched")));
+                })
+            .sharedCursor();
     Greenlet puller = Greenlet.of(args -> List.of(c.next(), c.next()), root, "puller");
     trace.add(puller.switchTo());
     assertRefused(IllegalStateException.class, c::next, root, puller, "has switched away");
@@ -515,20 +647,28 @@ class CarrierTest {
     trace.add(c.next()); // the root switches to itself
     c.close();
     assertEquals(
-        List.of("switched", "switched", List.of(List.of("puller", "one"), List.of("puller", "two")), List.of("root", "switched")),
+        List.of(
+            "switched",
+            "switched",
+            List.of(List.of("puller", "one"), List.of("puller", "two")),
+            List.of("root", "switched")),
         trace);
   }
 
   @RootTest
-  @DisplayName("An exception ends the body, carried or after it has blocked, and comes out as it is")
+  @DisplayName(
+      "An exception ends the body, carried or after it has blocked, and comes out as it is")
   void fails() throws Throwable {
     IOException failure = new IOException();
     for (boolean blocks : new boolean[] {false, true}) {
-      Cursor<Integer> c = Generator.<Integer>of(out -> {
-        out.yield(1);
-        if (blocks) Threads.VIRTUAL.run("other", () -> {});
-        throw failure;
-      }).sharedCursor();
+      Cursor<Integer> c =
+          Generator.<Integer>of(
+                  out -> {
+                    out.yield(1);
+                    if (blocks) Threads.VIRTUAL.run("other", () -> {});
+                    throw failure;
+                  })
+              .sharedCursor();
       assertEquals(1, c.next());
       assertSame(failure, assertThrows(Throwable.class, c::hasNext));
       assertTrue(c.isOver());
@@ -550,17 +690,23 @@ class CarrierTest {
   void interruptWhileBlocked() throws Throwable {
     Thread puller = Thread.currentThread();
     Thread[] body = new Thread[1];
-    Cursor<String> c = Generator.<String>of(out -> {
-      body[0] = Thread.currentThread();
-      out.yield("before");
-      out.yield(blockForGood());
-    }).sharedCursor();
+    Cursor<String> c =
+        Generator.<String>of(
+                out -> {
+                  body[0] = Thread.currentThread();
+                  out.yield("before");
+                  out.yield(blockForGood());
+                })
+            .sharedCursor();
     assertEquals("before", c.next());
-    Future<Void> other = Threads.PLATFORM.start("other", () -> {
-      Threads.untilWaiting(body[0]);
-      puller.interrupt();
-      return null;
-    });
+    Future<Void> other =
+        Threads.PLATFORM.start(
+            "other",
+            () -> {
+              Threads.untilWaiting(body[0]);
+              puller.interrupt();
+              return null;
+            });
     assertEquals("interrupt", c.next());
     Threads.await(other);
     assertFalse(Thread.interrupted());
@@ -571,40 +717,52 @@ class CarrierTest {
     Thread puller = Thread.currentThread();
     CountDownLatch running = new CountDownLatch(1);
     AtomicBoolean interrupted = new AtomicBoolean();
-    Cursor<String> c = Generator.<String>of(out -> {
-      out.yield("before");
-      running.countDown();
-      while (!interrupted.get()) Thread.onSpinWait(); // Thread.yield would leave the puller's thread
-      out.yield(then.call());
-    }).sharedCursor();
+    Cursor<String> c =
+        Generator.<String>of(
+                out -> {
+                  out.yield("before");
+                  running.countDown();
+                  // Thread.yield would leave the puller's thread
+                  while (!interrupted.get()) Thread.onSpinWait();
+                  out.yield(then.call());
+                })
+            .sharedCursor();
     assertEquals("before", c.next());
-    Future<Void> other = Threads.PLATFORM.start("other", () -> {
-      running.await();
-      puller.interrupt();
-      interrupted.set(true);
-      return null;
-    });
+    Future<Void> other =
+        Threads.PLATFORM.start(
+            "other",
+            () -> {
+              running.await();
+              puller.interrupt();
+              interrupted.set(true);
+              return null;
+            });
     String result = c.next();
     Threads.await(other);
     return result;
   }
 
-  // Not for a platform thread: the JDK clears the interrupt status of one that carries. See doc/caveats.md.
+  // Not for a platform thread: the JDK clears the interrupt status of one that carries. See
+  // doc/caveats.md.
   @RootTest(Threads.VIRTUAL)
-  @DisplayName("An interrupt of the puller reaches the body that it waits for: one that runs, and blocks later")
+  @DisplayName(
+      "An interrupt of the puller reaches the body that it waits for: one that runs, and blocks later")
   void interruptBeforeItBlocks() throws Throwable {
     assertEquals("interrupt", interruptedWhileItRuns(CarrierTest::blockForGood));
     assertFalse(Thread.interrupted());
   }
 
   @RootTest(Threads.VIRTUAL) // as above
-  @DisplayName("An interrupt of the puller reaches the body that it waits for: one that runs, and asks for it")
+  @DisplayName(
+      "An interrupt of the puller reaches the body that it waits for: one that runs, and asks for it")
   void interruptSeen() throws Throwable {
-    assertEquals("seen", interruptedWhileItRuns(() -> {
-      Threads.until(() -> Thread.currentThread().isInterrupted());
-      Thread.interrupted();
-      return "seen";
-    }));
+    assertEquals(
+        "seen",
+        interruptedWhileItRuns(() -> {
+          Threads.until(() -> Thread.currentThread().isInterrupted());
+          Thread.interrupted();
+          return "seen";
+        }));
     assertFalse(Thread.interrupted());
   }
 
@@ -616,37 +774,50 @@ class CarrierTest {
   }
 
   @RootTest
-  @DisplayName("A yield with a native frame below: refused where the body is carried, else it works; the traversal goes on")
+  @DisplayName(
+      "A yield with a native frame below: refused where the body is carried, else it works; the traversal goes on")
   void nativeFrame() {
     boolean isPlatform = !Thread.currentThread().isVirtual();
-    Cursor<String> c = Generator.<String>of(out -> {
-      out.yield("before");
-      initialiseClass(() -> {
-        if (isPlatform) {
-          assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "generator-", "native frame");
-        } else {
-          out.yield("from below");
-        }
-      });
-      out.yield("after");
-    }).sharedCursor();
+    Cursor<String> c =
+        Generator.<String>of(
+                out -> {
+                  out.yield("before");
+                  initialiseClass(() -> {
+                    if (isPlatform) {
+                      assertRefused(
+                          IllegalStateException.class,
+                          () -> out.yield("refused"),
+                          Greenlet.current(),
+                          "generator-",
+                          "native frame");
+                    } else {
+                      out.yield("from below");
+                    }
+                  });
+                  out.yield("after");
+                })
+            .sharedCursor();
     c.forEachRemaining(trace::add);
-    assertEquals(isPlatform ? List.of("before", "after") : List.of("before", "from below", "after"), trace);
+    assertEquals(
+        isPlatform ? List.of("before", "after") : List.of("before", "from below", "after"), trace);
   }
 
   @RootTest
   @DisplayName("A blocking call with a native frame below blocks the puller, until it returns")
   void nativeFrameBlocks() {
-    Cursor<String> c = Generator.<String>of(out -> {
-      initialiseClass(() -> {
-        try {
-          Threads.PLATFORM.run("other", () -> trace.add("other"));
-        } catch (Throwable t) {
-          trace.add(t);
-        }
-      });
-      out.yield("after");
-    }).sharedCursor();
+    Cursor<String> c =
+        Generator.<String>of(
+                out -> {
+                  initialiseClass(() -> {
+                    try {
+                      Threads.PLATFORM.run("other", () -> trace.add("other"));
+                    } catch (Throwable t) {
+                      trace.add(t);
+                    }
+                  });
+                  out.yield("after");
+                })
+            .sharedCursor();
     c.forEachRemaining(trace::add);
     assertEquals(List.of("other", "after"), trace);
   }

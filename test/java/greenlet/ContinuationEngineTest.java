@@ -14,10 +14,12 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledForJreRange;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
-import org.junit.jupiter.api.condition.JRE;
 
 /** What only the continuation engine has. */
-@EnabledIfSystemProperty(named = "greenlet.engine", matches = "continuation", disabledReason = "is about that engine")
+@EnabledIfSystemProperty(
+    named = "greenlet.engine",
+    matches = "continuation",
+    disabledReason = "is about that engine")
 class ContinuationEngineTest {
   @BeforeAll
   static void engine() {
@@ -31,11 +33,12 @@ class ContinuationEngineTest {
   void proofCatches() {
     assertFalse(ContinuationEngine.keepsLock(() -> {}));
     Object one = new Object();
-    assertFalse(ContinuationEngine.keepsLock(() -> {
-      synchronized (one) {
-        // seven fewer than it takes
-      }
-    }));
+    assertFalse(
+        ContinuationEngine.keepsLock(() -> {
+          synchronized (one) {
+            // seven fewer than it takes
+          }
+        }));
   }
 
   @Test
@@ -62,10 +65,11 @@ class ContinuationEngineTest {
   void stackOverflow() {
     Greenlet root = Greenlet.current();
     List<Object> trace = new ArrayList<>();
-    Greenlet bystander = Greenlet.of(args -> {
-      trace.add(root.switchTo("ready"));
-      return "done";
-    });
+    Greenlet bystander =
+        Greenlet.of(args -> {
+          trace.add(root.switchTo("ready"));
+          return "done";
+        });
     trace.add(bystander.switchTo());
     int deepest = 0;
     try {
@@ -107,10 +111,11 @@ class ContinuationEngineTest {
     Greenlet root = Greenlet.current();
     Greenlet bystander = Greenlet.of(args -> root.switchTo("ready"));
     assertEquals("ready", bystander.switchTo());
-    Greenlet greedy = Greenlet.of(args -> {
-      List<long[]> all = new ArrayList<>();
-      while (true) all.add(new long[1 << 24]);
-    });
+    Greenlet greedy =
+        Greenlet.of(args -> {
+          List<long[]> all = new ArrayList<>();
+          while (true) all.add(new long[1 << 24]);
+        });
     assertThrows(OutOfMemoryError.class, greedy::switchTo);
     assertTrue(greedy.isDead());
     assertEquals("go on", bystander.switchTo("go on"));

@@ -28,12 +28,13 @@ class CursorTest {
   private final Exception failure = new IOException("checked");
 
   /** Has two elements and a result, and tells what its yields return. */
-  private final Generator<Integer> two = Generator.returning(out -> {
-    trace.add("begins");
-    trace.add(out.yield(1));
-    trace.add(out.yield(2));
-    return "result";
-  });
+  private final Generator<Integer> two =
+      Generator.returning(out -> {
+        trace.add("begins");
+        trace.add(out.yield(1));
+        trace.add(out.yield(2));
+        return "result";
+      });
 
   private static <T> List<Cursor<T>> bothKinds(Generator<T> g) {
     return List.of(g.cursor(), g.sharedCursor());
@@ -41,7 +42,8 @@ class CursorTest {
 
   /** The calls that an open cursor answers, but not in every state. */
   private List<Executable> calls(Cursor<?> c) {
-    return List.of(c::hasNext, c::next, c::peek, () -> c.send("sent"), () -> c.throwInto(failure), c::result);
+    return List.of(
+        c::hasNext, c::next, c::peek, () -> c.send("sent"), () -> c.throwInto(failure), c::result);
   }
 
   private void assertAllRefused(Class<? extends Throwable> type, Cursor<?> c, Object... parts) {
@@ -55,7 +57,8 @@ class CursorTest {
       assertRefused(NoSuchElementException.class, c::next, "generator-", "is over");
       assertRefused(NoSuchElementException.class, c::peek, "generator-", "is over");
       assertRefused(IllegalStateException.class, () -> c.send("sent"), "generator-", "has ended");
-      assertRefused(IllegalStateException.class, () -> c.throwInto(failure), "generator-", "has ended");
+      assertRefused(
+          IllegalStateException.class, () -> c.throwInto(failure), "generator-", "has ended");
       assertEquals(result, c.result());
     }
     c.close();
@@ -74,7 +77,12 @@ class CursorTest {
   void unstarted() {
     for (Cursor<Integer> c : bothKinds(two)) {
       trace.clear();
-      assertRefused(IllegalStateException.class, () -> c.send("sent"), "generator-", "has not come to a yield", "next");
+      assertRefused(
+          IllegalStateException.class,
+          () -> c.send("sent"),
+          "generator-",
+          "has not come to a yield",
+          "next");
       assertRefused(IllegalStateException.class, c::result, "generator-", "no result yet");
       assertRefused(IllegalArgumentException.class, () -> c.throwInto(null), "generator-", "null");
       assertFalse(c.isOver());
@@ -84,7 +92,8 @@ class CursorTest {
   }
 
   @RootTest
-  @DisplayName("An exception thrown into an unstarted one comes right out: it is over, and its body never runs")
+  @DisplayName(
+      "An exception thrown into an unstarted one comes right out: it is over, and its body never runs")
   void throwIntoUnstarted() {
     for (Cursor<Integer> c : bothKinds(two)) {
       assertSame(failure, assertThrows(Throwable.class, () -> c.throwInto(failure)));
@@ -111,8 +120,18 @@ class CursorTest {
       for (int element = 1; element <= 2; element++) {
         assertTrue(c.hasNext());
         assertEquals(element, c.peek());
-        assertRefused(IllegalStateException.class, () -> c.send("sent"), "generator-", "nobody has taken", "next");
-        assertRefused(IllegalStateException.class, () -> c.throwInto(failure), "generator-", "nobody has taken", "next");
+        assertRefused(
+            IllegalStateException.class,
+            () -> c.send("sent"),
+            "generator-",
+            "nobody has taken",
+            "next");
+        assertRefused(
+            IllegalStateException.class,
+            () -> c.throwInto(failure),
+            "generator-",
+            "nobody has taken",
+            "next");
         assertRefused(IllegalStateException.class, c::result, "no result yet");
         assertTrue(c.hasNext());
         assertEquals(element, c.peek());
@@ -138,7 +157,8 @@ class CursorTest {
   }
 
   @RootTest
-  @DisplayName("What is sent is what the pending yield returns; what follows is the next element, or the end")
+  @DisplayName(
+      "What is sent is what the pending yield returns; what follows is the next element, or the end")
   void send() {
     for (Cursor<Integer> c : bothKinds(two)) {
       trace.clear();
@@ -167,18 +187,20 @@ class CursorTest {
   }
 
   @RootTest
-  @DisplayName("An exception thrown in is raised at the pending yield, and a body that catches it goes on")
+  @DisplayName(
+      "An exception thrown in is raised at the pending yield, and a body that catches it goes on")
   void throwIntoCaught() {
-    Generator<String> g = Generator.returning(out -> {
-      for (int i = 0; i < 2; i++) {
-        try {
-          out.yield("element");
-        } catch (Exception e) {
-          trace.add(e);
-        }
-      }
-      return "result";
-    });
+    Generator<String> g =
+        Generator.returning(out -> {
+          for (int i = 0; i < 2; i++) {
+            try {
+              out.yield("element");
+            } catch (Exception e) {
+              trace.add(e);
+            }
+          }
+          return "result";
+        });
     for (Cursor<String> c : bothKinds(g)) {
       trace.clear();
       assertEquals("element", c.next());
@@ -191,7 +213,8 @@ class CursorTest {
   }
 
   @RootTest
-  @DisplayName("An exception thrown in that the body does not catch comes out, the same object, GreenletExit too")
+  @DisplayName(
+      "An exception thrown in that the body does not catch comes out, the same object, GreenletExit too")
   void throwIntoUncaught() {
     for (Throwable t : new Throwable[] {failure, new AssertionError(), new GreenletExit()}) {
       for (Cursor<Integer> c : bothKinds(two)) {
@@ -205,10 +228,11 @@ class CursorTest {
   @RootTest
   @DisplayName("An exception of the body comes out of whichever call ran into it, once")
   void bodyFails() {
-    Generator<Integer> g = Generator.returning(out -> {
-      out.yield(1);
-      throw failure;
-    });
+    Generator<Integer> g =
+        Generator.returning(out -> {
+          out.yield(1);
+          throw failure;
+        });
     for (int call = 0; call < 4; call++) {
       for (Cursor<Integer> c : bothKinds(g)) {
         c.next();
@@ -247,59 +271,67 @@ class CursorTest {
   }
 
   @RootTest
-  @DisplayName("close raises GreenletExit at the pending yield and at later ones, and drops an element found")
+  @DisplayName(
+      "close raises GreenletExit at the pending yield and at later ones, and drops an element found")
   void close() {
-    Generator<Integer> g = Generator.returning(out -> {
-      for (int i = 0; i < 3; i++) {
-        try {
-          out.yield(i);
-        } catch (GreenletExit e) {
-          trace.add(e);
-        }
-      }
-      return "result";
-    });
+    Generator<Integer> g =
+        Generator.returning(out -> {
+          for (int i = 0; i < 3; i++) {
+            try {
+              out.yield(i);
+            } catch (GreenletExit e) {
+              trace.add(e);
+            }
+          }
+          return "result";
+        });
     for (Cursor<Integer> c : bothKinds(g)) {
       trace.clear();
       assertEquals(0, c.next());
       assertTrue(c.hasNext());
       c.close();
       assertEquals(2, trace.size());
-      assertSame(trace.getFirst(), assertInstanceOf(GreenletExit.class, trace.getLast()).getCause());
+      assertSame(
+          trace.getFirst(), assertInstanceOf(GreenletExit.class, trace.getLast()).getCause());
       assertClosed(c);
     }
   }
 
   @RootTest
-  @DisplayName("A body may yield in try-with-resources whose resource yields when it is closed, push or pull")
+  @DisplayName(
+      "A body may yield in try-with-resources whose resource yields when it is closed, push or pull")
   void closeYieldingResource() {
-    Generator<Integer> g = Generator.of(out -> {
-      try (AutoCloseable flushes = () -> out.yield(2)) {
-        trace.add("opens " + (flushes != null));
-        out.yield(1);
-      } finally {
-        trace.add("finally");
-      }
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try (AutoCloseable flushes = () -> out.yield(2)) {
+            trace.add("opens " + (flushes != null));
+            out.yield(1);
+          } finally {
+            trace.add("finally");
+          }
+        });
     for (Cursor<Integer> c : bothKinds(g)) {
       assertEquals(1, c.next());
       c.close();
       assertClosed(c);
     }
     assertFalse(g.forEachWhile(element -> false));
-    assertEquals(List.of("opens true", "finally", "opens true", "finally", "opens true", "finally"), trace);
+    assertEquals(
+        List.of("opens true", "finally", "opens true", "finally", "opens true", "finally"), trace);
   }
 
   @RootTest
-  @DisplayName("What the body throws while it is closed comes out of close, and it is closed all the same")
+  @DisplayName(
+      "What the body throws while it is closed comes out of close, and it is closed all the same")
   void failsWhileClosed() {
-    Generator<Integer> g = Generator.of(out -> {
-      try {
-        out.yield(1);
-      } catch (GreenletExit e) {
-        throw failure;
-      }
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try {
+            out.yield(1);
+          } catch (GreenletExit e) {
+            throw failure;
+          }
+        });
     for (Cursor<Integer> c : bothKinds(g)) {
       c.next();
       assertSame(failure, assertThrows(Throwable.class, c::close));
@@ -311,15 +343,26 @@ class CursorTest {
   @DisplayName("From inside its own body every call is refused, and the traversal goes on")
   void insideItself() {
     List<Cursor<Integer>> self = new ArrayList<>();
-    Generator<Integer> g = Generator.returning(out -> {
-      Cursor<Integer> c = self.getLast();
-      assertAllRefused(IllegalStateException.class, c, Greenlet.current(), "generator-", "is pulling from it");
-      assertRefused(IllegalStateException.class, c::close, Greenlet.current(), "generator-", "is pulling from it");
-      assertFalse(c.isOver());
-      out.yield(1);
-      assertRefused(IllegalStateException.class, c::close, "is pulling from it");
-      return "result";
-    });
+    Generator<Integer> g =
+        Generator.returning(out -> {
+          Cursor<Integer> c = self.getLast();
+          assertAllRefused(
+              IllegalStateException.class,
+              c,
+              Greenlet.current(),
+              "generator-",
+              "is pulling from it");
+          assertRefused(
+              IllegalStateException.class,
+              c::close,
+              Greenlet.current(),
+              "generator-",
+              "is pulling from it");
+          assertFalse(c.isOver());
+          out.yield(1);
+          assertRefused(IllegalStateException.class, c::close, "is pulling from it");
+          return "result";
+        });
     for (Cursor<Integer> c : bothKinds(g)) {
       self.add(c);
       assertEquals(1, c.next());
@@ -334,11 +377,14 @@ class CursorTest {
     Cursor<Integer> c = two.cursor();
     c.next();
     for (Threads kind : Threads.values()) {
-      kind.run("other", () -> {
-        assertAllRefused(WrongThreadException.class, c, "generator-", "\"test\"", "\"other\"");
-        assertRefused(WrongThreadException.class, c::close, "generator-", "\"test\"", "\"other\"");
-        assertFalse(c.isOver());
-      });
+      kind.run(
+          "other",
+          () -> {
+            assertAllRefused(WrongThreadException.class, c, "generator-", "\"test\"", "\"other\"");
+            assertRefused(
+                WrongThreadException.class, c::close, "generator-", "\"test\"", "\"other\"");
+            assertFalse(c.isOver());
+          });
     }
     assertTrue(c.send("sent"));
     assertEquals(2, c.next());
@@ -365,10 +411,13 @@ class CursorTest {
   @DisplayName("A call that is refused does not make the cursor the caller's")
   void refusedCallerIsNotOwner() throws Throwable {
     Cursor<Integer> c = two.cursor();
-    Threads.PLATFORM.run("other", () -> {
-      assertRefused(IllegalStateException.class, c::result, "no result yet");
-      assertRefused(IllegalStateException.class, () -> c.send("sent"), "has not come to a yield");
-    });
+    Threads.PLATFORM.run(
+        "other",
+        () -> {
+          assertRefused(IllegalStateException.class, c::result, "no result yet");
+          assertRefused(
+              IllegalStateException.class, () -> c.send("sent"), "has not come to a yield");
+        });
     assertEquals(1, c.next());
   }
 

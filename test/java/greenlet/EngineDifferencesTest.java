@@ -29,7 +29,8 @@ class EngineDifferencesTest {
   void currentThread() {
     Thread caller = Thread.currentThread();
     Object inGreenlet = Greenlet.of(args -> Thread.currentThread()).switchTo();
-    Iterator<Thread> inIterator = Generator.<Thread>of(out -> out.yield(Thread.currentThread())).iterator();
+    Iterator<Thread> inIterator =
+        Generator.<Thread>of(out -> out.yield(Thread.currentThread())).iterator();
     if (IN_THREAD) {
       assertSame(caller, inGreenlet);
       assertSame(caller, inIterator.next());
@@ -44,26 +45,31 @@ class EngineDifferencesTest {
   void threadLocal() {
     ThreadLocal<String> local = new ThreadLocal<>();
     local.set("caller's");
-    Object seen = Greenlet.of(args -> {
-      Object before = local.get();
-      local.set("greenlet's");
-      return before;
-    }).switchTo();
+    Object seen =
+        Greenlet.of(
+                args -> {
+                  Object before = local.get();
+                  local.set("greenlet's");
+                  return before;
+                })
+            .switchTo();
     if (IN_THREAD) assertEquals(List.of("caller's", "greenlet's"), List.of(seen, local.get()));
     else assertEquals(Arrays.asList(null, "caller's"), Arrays.asList(seen, local.get()));
   }
 
   @RootTest
-  @DisplayName("L2 a ReentrantLock that a suspended greenlet holds: lets others of the thread in; keeps them out")
+  @DisplayName(
+      "L2 a ReentrantLock that a suspended greenlet holds: lets others of the thread in; keeps them out")
   void reentrantLock() {
     ReentrantLock lock = new ReentrantLock();
     Greenlet root = Greenlet.current();
-    Greenlet holder = Greenlet.of(args -> {
-      lock.lock();
-      root.switchTo();
-      lock.unlock();
-      return null;
-    });
+    Greenlet holder =
+        Greenlet.of(args -> {
+          lock.lock();
+          root.switchTo();
+          lock.unlock();
+          return null;
+        });
     holder.switchTo();
     assertEquals(IN_THREAD, lock.tryLock());
     if (IN_THREAD) lock.unlock();
@@ -72,7 +78,8 @@ class EngineDifferencesTest {
   }
 
   @RootTest
-  @DisplayName("L2 a monitor that the root holds: lets its greenlets in; keeps them out, except before JDK 24 those that are carried")
+  @DisplayName(
+      "L2 a monitor that the root holds: lets its greenlets in; keeps them out, except before JDK 24 those that are carried")
   void monitorOfRoot() {
     boolean letsIn = IN_THREAD || (isCarrying() && Runtime.version().feature() < 24);
     Object monitor = new Object();
@@ -92,19 +99,30 @@ class EngineDifferencesTest {
   }
 
   @RootTest
-  @DisplayName("L3 a switch with a native frame below: refused, and all is usable afterwards; works")
+  @DisplayName(
+      "L3 a switch with a native frame below: refused, and all is usable afterwards; works")
   void nativeFrame() {
     boolean refused = isRefusedAboveNativeFrames();
     Greenlet root = Greenlet.current();
     List<Object> trace = new ArrayList<>();
-    Greenlet g = Greenlet.of(args -> {
-      initialiseClass(() -> {
-        if (refused) assertRefused(IllegalStateException.class, root::switchTo, Greenlet.current(), "native frame", "virtual-thread");
-        else trace.add(root.switchTo("from below"));
-      });
-      trace.add(root.switchTo("from outside"));
-      return "end";
-    }, root, "initialising");
+    Greenlet g =
+        Greenlet.of(
+            args -> {
+              initialiseClass(() -> {
+                if (refused)
+                  assertRefused(
+                      IllegalStateException.class,
+                      root::switchTo,
+                      Greenlet.current(),
+                      "native frame",
+                      "virtual-thread");
+                else trace.add(root.switchTo("from below"));
+              });
+              trace.add(root.switchTo("from outside"));
+              return "end";
+            },
+            root,
+            "initialising");
     trace.add(g.switchTo());
     if (!refused) trace.add(g.switchTo("back"));
     trace.add(g.switchTo("again"));
@@ -117,17 +135,24 @@ class EngineDifferencesTest {
   }
 
   @RootTest
-  @DisplayName("L3 a yield with a native frame below: refused in an iterator, and the traversal goes on; works")
+  @DisplayName(
+      "L3 a yield with a native frame below: refused in an iterator, and the traversal goes on; works")
   void nativeFrameInIterator() {
     boolean refused = isRefusedAboveNativeFrames();
     List<Object> trace = new ArrayList<>();
-    Generator<String> g = Generator.of(out -> {
-      initialiseClass(() -> {
-        if (refused) assertRefused(IllegalStateException.class, () -> out.yield("refused"), Greenlet.current(), "native frame");
-        else out.yield("from below");
-      });
-      out.yield("from outside");
-    });
+    Generator<String> g =
+        Generator.of(out -> {
+          initialiseClass(() -> {
+            if (refused)
+              assertRefused(
+                  IllegalStateException.class,
+                  () -> out.yield("refused"),
+                  Greenlet.current(),
+                  "native frame");
+            else out.yield("from below");
+          });
+          out.yield("from outside");
+        });
     g.iterator().forEachRemaining(trace::add);
     assertEquals(refused ? List.of("from outside") : List.of("from below", "from outside"), trace);
   }
@@ -138,26 +163,30 @@ class EngineDifferencesTest {
     CountDownLatch blocked = new CountDownLatch(1);
     List<Object> trace = new ArrayList<>();
     Thread other = Thread.ofPlatform().daemon().start(blocked::countDown);
-    Greenlet.of(args -> {
-      blocked.await();
-      trace.add("greenlet");
-      return null;
-    }).switchTo();
+    Greenlet.of(
+            args -> {
+              blocked.await();
+              trace.add("greenlet");
+              return null;
+            })
+        .switchTo();
     trace.add("root");
     other.join();
     assertEquals(List.of("greenlet", "root"), trace);
   }
 
   @RootTest
-  @DisplayName("L3 Thread.yield in a greenlet of a virtual thread that has a native frame below: an error, and all is usable; works")
+  @DisplayName(
+      "L3 Thread.yield in a greenlet of a virtual thread that has a native frame below: an error, and all is usable; works")
   void yieldOfThreadAboveNativeFrame() throws Throwable {
     boolean refused = IN_THREAD && Thread.currentThread().isVirtual();
     List<Object> trace = new ArrayList<>();
     initialiseClass(() -> {
-      Greenlet g = Greenlet.of(args -> {
-        Thread.yield();
-        return "body";
-      });
+      Greenlet g =
+          Greenlet.of(args -> {
+            Thread.yield();
+            return "body";
+          });
       if (refused) assertRefused(IllegalStateException.class, g::switchTo, "Pinned");
       else trace.add(g.switchTo());
       trace.add(Greenlet.of(args -> "another").switchTo());
@@ -166,23 +195,28 @@ class EngineDifferencesTest {
   }
 
   @RootTest(Threads.VIRTUAL)
-  @DisplayName("T3 another thread asks what runs in a virtual thread for its stack: it gets nothing, from JDK 22 on; the frames")
+  @DisplayName(
+      "T3 another thread asks what runs in a virtual thread for its stack: it gets nothing, from JDK 22 on; the frames")
   void stackOfWhatRunsInVirtualThread() throws Throwable {
     AtomicBoolean over = new AtomicBoolean();
     CountDownLatch running = new CountDownLatch(1);
-    Greenlet g = Greenlet.of(args -> {
-      running.countDown();
-      while (!over.get()) Thread.onSpinWait();
-      return Greenlet.current().stackTrace().length;
-    });
-    Future<StackTraceElement[]> asked = Threads.PLATFORM.start("asks", () -> {
-      try {
-        Threads.await(running);
-        return g.stackTrace();
-      } finally {
-        over.set(true);
-      }
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          running.countDown();
+          while (!over.get()) Thread.onSpinWait();
+          return Greenlet.current().stackTrace().length;
+        });
+    Future<StackTraceElement[]> asked =
+        Threads.PLATFORM.start(
+            "asks",
+            () -> {
+              try {
+                Threads.await(running);
+                return g.stackTrace();
+              } finally {
+                over.set(true);
+              }
+            });
     int own = (int) g.switchTo();
     assertTrue(own > 0);
     int others = Threads.await(asked).length;
@@ -196,10 +230,12 @@ class EngineDifferencesTest {
     assumeTrue(Scoped.available(), "a JDK with scoped values");
     Scoped value = new Scoped();
     Object[] seen = new Object[2];
-    value.where("starter's", () -> {
-      seen[0] = Greenlet.of(args -> value.get()).switchTo();
-      seen[1] = Generator.of(out -> out.yield(value.get())).iterator().next();
-    });
+    value.where(
+        "starter's",
+        () -> {
+          seen[0] = Greenlet.of(args -> value.get()).switchTo();
+          seen[1] = Generator.of(out -> out.yield(value.get())).iterator().next();
+        });
     Object expected = IN_THREAD ? "starter's" : "unbound";
     assertEquals(List.of(expected, expected), List.of(seen));
   }

@@ -32,9 +32,10 @@ class EngineTest {
   }
 
   private static void assertRuns(String engine, List<String> lines) {
-    List<String> twice = Stream.concat(Stream.of(engine), TRACES.stream())
-        .flatMap(line -> Collections.nCopies(2, line).stream())
-        .toList();
+    List<String> twice =
+        Stream.concat(Stream.of(engine), TRACES.stream())
+            .flatMap(line -> Collections.nCopies(2, line).stream())
+            .toList();
     assertEquals(Stream.concat(twice.stream(), Stream.of("main ends")).toList(), lines);
   }
 
@@ -44,7 +45,8 @@ class EngineTest {
     String refusal = lines.getFirst();
     assertEquals(Collections.nCopies(6, refusal), lines.subList(0, 6));
     assertTrue(refusal.startsWith("java.lang.IllegalStateException: "), refusal);
-    for (String part : parts) assertTrue(refusal.contains(part), () -> part + " is not in: " + refusal);
+    for (String part : parts)
+      assertTrue(refusal.contains(part), () -> part + " is not in: " + refusal);
   }
 
   @Test
@@ -75,25 +77,37 @@ class EngineTest {
   }
 
   @Test
-  @DisplayName("The property asks for continuation without its flag: an error that names the flag, at every use")
+  @DisplayName(
+      "The property asks for continuation without its flag: an error that names the flag, at every use")
   void continuationRefused() throws Exception {
-    assertRefuses(run("-Dgreenlet.engine=continuation"),
-        "-Dgreenlet.engine=continuation", "--add-exports java.base/jdk.internal.vm=ALL-UNNAMED");
+    assertRefuses(
+        run("-Dgreenlet.engine=continuation"),
+        "-Dgreenlet.engine=continuation",
+        "--add-exports java.base/jdk.internal.vm=ALL-UNNAMED");
   }
 
   @Test
-  @DisplayName("The property asks for an engine that there is not: an error that names those that there are, at every use")
+  @DisplayName(
+      "The property asks for an engine that there is not: an error that names those that there are, at every use")
   void unknown() throws Exception {
-    assertRefuses(run(EXPORTS, OPENS, "-Dgreenlet.engine=steam"),
-        "-Dgreenlet.engine=steam", "there is no such engine", "continuation", "virtual-thread");
+    assertRefuses(
+        run(EXPORTS, OPENS, "-Dgreenlet.engine=steam"),
+        "-Dgreenlet.engine=steam",
+        "there is no such engine",
+        "continuation",
+        "virtual-thread");
   }
 
   @Test
   @DisplayName("On the module path the flags name the module")
   void modulePath() throws Exception {
     String module = moduleName();
-    assertRuns("continuation", runAsModule(module,
-        "--add-exports=java.base/jdk.internal.vm=" + module, "--add-opens=java.base/java.lang=" + module));
+    assertRuns(
+        "continuation",
+        runAsModule(
+            module,
+            "--add-exports=java.base/jdk.internal.vm=" + module,
+            "--add-opens=java.base/java.lang=" + module));
     List<String> without = runAsModule(module);
     assertTrue(without.getFirst().startsWith("virtual-thread ("), without::toString);
     assertTrue(without.getFirst().contains("=" + module), without::toString);
@@ -105,18 +119,36 @@ class EngineTest {
   }
 
   private static String moduleName() throws Exception {
-    return ModuleFinder.of(classesOf(Greenlet.class)).findAll().iterator().next().descriptor().name();
+    return ModuleFinder.of(classesOf(Greenlet.class))
+        .findAll()
+        .iterator()
+        .next()
+        .descriptor()
+        .name();
   }
 
   /** The library as a module, which the tests patch, as they are of its package. */
   private static List<String> runAsModule(String module, String... options) throws Exception {
     Path tests = classesOf(Program.class);
-    String others = String.join(File.pathSeparator, Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
-        .filter(entry -> entry.endsWith(".jar"))
-        .toList());
+    String others =
+        String.join(
+            File.pathSeparator,
+            Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> entry.endsWith(".jar"))
+                .toList());
     List<String> all = new ArrayList<>(List.of(options));
-    all.addAll(List.of("--module-path", classesOf(Greenlet.class).toString(), "--patch-module", module + "=" + tests,
-        "--add-reads", module + "=ALL-UNNAMED", "-cp", others, "--module", module + "/" + Program.class.getName()));
+    all.addAll(
+        List.of(
+            "--module-path",
+            classesOf(Greenlet.class).toString(),
+            "--patch-module",
+            module + "=" + tests,
+            "--add-reads",
+            module + "=ALL-UNNAMED",
+            "-cp",
+            others,
+            "--module",
+            module + "/" + Program.class.getName()));
     return new Program("engine").launch(all);
   }
 }

@@ -3,7 +3,6 @@ package greenlet;
 import static greenlet.testing.Refusal.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -77,12 +76,13 @@ class GeneratorTest {
   @RootTest
   @DisplayName("A generator is a recipe: each traversal runs the body afresh, every way")
   void afresh() {
-    Generator<Object> g = Generator.of(out -> {
-      trace.add("runs");
-      out.yield(1);
-      out.yield(null);
-      out.yield(List.of(2));
-    });
+    Generator<Object> g =
+        Generator.of(out -> {
+          trace.add("runs");
+          out.yield(1);
+          out.yield(null);
+          out.yield(List.of(2));
+        });
     for (Way way : Way.values()) assertEquals(Arrays.asList(1, null, List.of(2)), way.list(g));
     assertEquals(List.of("runs", "runs", "runs"), trace);
     for (Way way : Way.values()) assertEquals(List.of(), way.list(Generator.of(out -> {})));
@@ -92,29 +92,36 @@ class GeneratorTest {
   @RootTest
   @DisplayName("Body and consumer take strict turns, every way")
   void turns() {
-    Generator<Integer> g = Generator.of(out -> {
-      for (int i = 0; i < 3; i++) {
-        trace.add("yields " + i);
-        out.yield(i);
-      }
-      trace.add("ends");
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          for (int i = 0; i < 3; i++) {
+            trace.add("yields " + i);
+            out.yield(i);
+          }
+          trace.add("ends");
+        });
     for (Way way : Way.values()) {
       trace.clear();
       way.each(g, i -> trace.add("got " + i));
-      assertEquals(List.of("yields 0", "got 0", "yields 1", "got 1", "yields 2", "got 2", "ends"), trace, way::toString);
+      assertEquals(
+          List.of("yields 0", "got 0", "yields 1", "got 1", "yields 2", "got 2", "ends"),
+          trace,
+          way::toString);
     }
   }
 
   @RootTest
   @DisplayName("An iterator runs the body only when it is asked, and once for each element")
   void iterator() {
-    Iterator<Integer> it = Generator.<Integer>of(out -> {
-      trace.add("begins");
-      out.yield(1);
-      trace.add("goes on");
-      out.yield(2);
-    }).iterator();
+    Iterator<Integer> it =
+        Generator.<Integer>of(
+                out -> {
+                  trace.add("begins");
+                  out.yield(1);
+                  trace.add("goes on");
+                  out.yield(2);
+                })
+            .iterator();
     assertEquals(List.of(), trace);
     assertTrue(it.hasNext());
     assertTrue(it.hasNext());
@@ -144,14 +151,16 @@ class GeneratorTest {
   @RootTest
   @DisplayName("yield works from any depth, every way")
   void anyDepth() {
-    Generator<Object> g = Generator.of(out -> {
-      for (int i = 0; i < 3; i++) yieldFromDepth(100 * i, i);
-      List.of(3, 4).forEach(Generator::yield);
-    });
+    Generator<Object> g =
+        Generator.of(out -> {
+          for (int i = 0; i < 3; i++) yieldFromDepth(100 * i, i);
+          List.of(3, 4).forEach(Generator::yield);
+        });
     for (Way way : Way.values()) assertEquals(numbers(5), way.list(g));
   }
 
-  private static void permutations(List<Integer> left, List<Integer> chosen, Generator.Yielder<List<Integer>> out) {
+  private static void permutations(
+      List<Integer> left, List<Integer> chosen, Generator.Yielder<List<Integer>> out) {
     if (left.isEmpty()) out.yield(chosen);
     for (Integer i : left) {
       permutations(left.stream().filter(x -> !x.equals(i)).toList(), append(chosen, i), out);
@@ -189,20 +198,25 @@ class GeneratorTest {
 
   // Ledger: test_nested_genlets
   @RootTest
-  @DisplayName("yieldAll yields all of a generator, nested too, or of any Iterable, by handle or from any depth")
+  @DisplayName(
+      "yieldAll yields all of a generator, nested too, or of any Iterable, by handle or from any depth")
   void yieldAll() {
     for (Way way : Way.values()) {
       assertEquals(List.of(3, 2, 1, 0, 0, 1, 2, 3), way.list(delegating(3)));
-      assertEquals(List.of(5, 0, 1, 2, 6), way.list(Generator.of(out -> {
-        out.yield(5);
-        Generator.yieldAll(range(3));
-        Generator.yieldAll(List.of(6));
-      })));
+      assertEquals(
+          List.of(5, 0, 1, 2, 6),
+          way.list(
+              Generator.of(out -> {
+                out.yield(5);
+                Generator.yieldAll(range(3));
+                Generator.yieldAll(List.of(6));
+              })));
     }
-    Generator<Integer> fails = Generator.of(out -> {
-      out.yield(1);
-      throw failure;
-    });
+    Generator<Integer> fails =
+        Generator.of(out -> {
+          out.yield(1);
+          throw failure;
+        });
     Generator<Integer> outer = Generator.of(out -> out.yieldAll(fails));
     assertSame(failure, assertThrows(Throwable.class, () -> outer.forEach(trace::add)));
     assertEquals(List.of(1), trace);
@@ -211,33 +225,41 @@ class GeneratorTest {
   @RootTest
   @DisplayName("yieldAll ends early like yield")
   void yieldAllEndsEarly() {
-    Generator<Integer> inner = Generator.of(out -> {
-      try {
-        for (int i = 0; ; i++) out.yield(i);
-      } finally {
-        trace.add("inner");
-      }
-    });
-    Generator<Integer> outer = Generator.of(out -> {
-      try {
-        out.yieldAll(inner);
-      } finally {
-        trace.add("outer");
-      }
-    });
+    Generator<Integer> inner =
+        Generator.of(out -> {
+          try {
+            for (int i = 0; ; i++) out.yield(i);
+          } finally {
+            trace.add("inner");
+          }
+        });
+    Generator<Integer> outer =
+        Generator.of(out -> {
+          try {
+            out.yieldAll(inner);
+          } finally {
+            trace.add("outer");
+          }
+        });
     assertFalse(outer.forEachWhile(i -> i < 3));
     assertEquals(List.of("inner", "outer"), trace);
   }
 
   @RootTest
-  @DisplayName("An exception of the body comes out as it is, checked or not, with the body's frames; then it is over")
+  @DisplayName(
+      "An exception of the body comes out as it is, checked or not, with the body's frames; then it is over")
   void bodyFails() {
-    for (Throwable t : new Throwable[] {failure, new IllegalStateException(), new AssertionError(), new GreenletExit()}) {
-      Generator<Integer> g = Generator.of(out -> {
-        out.yield(1);
-        throw t;
-      });
-      for (Way way : Way.values()) assertSame(t, assertThrows(Throwable.class, () -> way.list(g)), way::toString);
+    for (Throwable t :
+        new Throwable[] {
+          failure, new IllegalStateException(), new AssertionError(), new GreenletExit()
+        }) {
+      Generator<Integer> g =
+          Generator.of(out -> {
+            out.yield(1);
+            throw t;
+          });
+      for (Way way : Way.values())
+        assertSame(t, assertThrows(Throwable.class, () -> way.list(g)), way::toString);
       Iterator<Integer> it = g.iterator();
       assertEquals(1, it.next());
       assertSame(t, assertThrows(Throwable.class, it::next));
@@ -258,52 +280,66 @@ class GeneratorTest {
   @RootTest
   @DisplayName("The consumer's exception comes out; the body does not see it, but its finally runs")
   void consumerFails() {
-    Generator<Integer> g = Generator.of(out -> {
-      try {
-        out.yield(1);
-      } catch (Throwable t) {
-        trace.add(t.getClass());
-        throw t;
-      } finally {
-        trace.add("finally");
-      }
-    });
-    assertSame(failure, assertThrows(Throwable.class, () -> g.forEach(i -> {
-      throw Threads.<RuntimeException>unchecked(failure);
-    })));
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try {
+            out.yield(1);
+          } catch (Throwable t) {
+            trace.add(t.getClass());
+            throw t;
+          } finally {
+            trace.add("finally");
+          }
+        });
+    assertSame(
+        failure,
+        assertThrows(
+            Throwable.class,
+            () ->
+                g.forEach(i -> {
+                  throw Threads.<RuntimeException>unchecked(failure);
+                })));
     assertEquals(List.of(GreenletExit.class, "finally"), trace);
   }
 
   @RootTest
-  @DisplayName("What the body throws while it is unwound for the consumer's exception is suppressed by that")
+  @DisplayName(
+      "What the body throws while it is unwound for the consumer's exception is suppressed by that")
   void bodyFailsToo() {
     Exception inBody = new IOException("in the body");
-    Generator<Integer> g = Generator.of(out -> {
-      try {
-        out.yield(1);
-      } finally {
-        throw inBody;
-      }
-    });
-    Throwable thrown = assertThrows(Throwable.class, () -> g.forEach(i -> {
-      throw Threads.<RuntimeException>unchecked(failure);
-    }));
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try {
+            out.yield(1);
+          } finally {
+            throw inBody;
+          }
+        });
+    Throwable thrown =
+        assertThrows(
+            Throwable.class,
+            () ->
+                g.forEach(i -> {
+                  throw Threads.<RuntimeException>unchecked(failure);
+                }));
     assertSame(failure, thrown);
     assertEquals(List.of(inBody), List.of(thrown.getSuppressed()));
   }
 
   @RootTest
-  @DisplayName("forEachWhile tells whether the body came to its end, and raises GreenletExit where it did not")
+  @DisplayName(
+      "forEachWhile tells whether the body came to its end, and raises GreenletExit where it did not")
   void forEachWhile() {
-    Generator<Integer> g = Generator.of(out -> {
-      try {
-        out.yieldAll(range(3));
-        trace.add("end");
-      } catch (GreenletExit e) {
-        trace.add("exit");
-        throw e;
-      }
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try {
+            out.yieldAll(range(3));
+            trace.add("end");
+          } catch (GreenletExit e) {
+            trace.add("exit");
+            throw e;
+          }
+        });
     assertTrue(g.forEachWhile(i -> true));
     assertFalse(g.forEachWhile(i -> i < 2));
     assertFalse(g.forEachWhile(i -> false));
@@ -313,31 +349,35 @@ class GeneratorTest {
   @RootTest
   @DisplayName("A body that yields again while it is unwound gets the GreenletExit again")
   void yieldsWhileUnwound() {
-    Generator<Integer> g = Generator.of(out -> {
-      for (int i = 0; i < 3; i++) {
-        int n = i;
-        trace.add(assertThrows(GreenletExit.class, () -> out.yield(n)));
-      }
-    });
-    assertFalse(g.forEachWhile(i -> {
-      trace.add(i);
-      return false;
-    }));
+    Generator<Integer> g =
+        Generator.of(out -> {
+          for (int i = 0; i < 3; i++) {
+            int n = i;
+            trace.add(assertThrows(GreenletExit.class, () -> out.yield(n)));
+          }
+        });
+    assertFalse(
+        g.forEachWhile(i -> {
+          trace.add(i);
+          return false;
+        }));
     assertEquals(0, trace.get(0));
     assertEquals(4, trace.size());
-    for (Object later : trace.subList(2, 4)) assertSame(trace.get(1), ((GreenletExit) later).getCause());
+    for (Object later : trace.subList(2, 4))
+      assertSame(trace.get(1), ((GreenletExit) later).getCause());
   }
 
   @RootTest
   @DisplayName("An exception that the body raises when it is ended early comes out")
   void failsWhileUnwound() {
-    Generator<Integer> g = Generator.of(out -> {
-      try {
-        out.yield(1);
-      } finally {
-        throw failure;
-      }
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try {
+            out.yield(1);
+          } finally {
+            throw failure;
+          }
+        });
     assertSame(failure, assertThrows(Throwable.class, () -> g.forEachWhile(i -> false)));
   }
 
@@ -345,16 +385,25 @@ class GeneratorTest {
   @RootTest
   @DisplayName("yield outside of any generator: to the parent in a greenlet, an error in a root")
   void outside() {
-    assertRefused(IllegalStateException.class, () -> Generator.yield(1),
-        Greenlet.current(), "\"test\"", "body of a generator");
-    assertRefused(IllegalStateException.class, () -> Generator.yieldAll(List.of(1)), Greenlet.current(), "\"test\"");
+    assertRefused(
+        IllegalStateException.class,
+        () -> Generator.yield(1),
+        Greenlet.current(),
+        "\"test\"",
+        "body of a generator");
+    assertRefused(
+        IllegalStateException.class,
+        () -> Generator.yieldAll(List.of(1)),
+        Greenlet.current(),
+        "\"test\"");
     Greenlet g = Greenlet.of(args -> Generator.yield("to the parent"));
     assertEquals("to the parent", g.switchTo());
     assertEquals("and back", g.switchTo("and back"));
-    Greenlet all = Greenlet.of(args -> {
-      Generator.yieldAll(range(2));
-      return "end";
-    });
+    Greenlet all =
+        Greenlet.of(args -> {
+          Generator.yieldAll(range(2));
+          return "end";
+        });
     assertEquals(List.of(0, 1, "end"), List.of(all.switchTo(), all.switchTo(), all.switchTo()));
   }
 
@@ -364,10 +413,24 @@ class GeneratorTest {
     Iterator<Integer> it = range(3).iterator();
     assertEquals(0, it.next());
     for (Threads kind : Threads.values()) {
-      kind.run("other", () -> {
-        assertRefused(WrongThreadException.class, it::next, "generator-", "\"test\"", "\"other\"", "stream");
-        assertRefused(WrongThreadException.class, it::hasNext, "generator-", "\"test\"", "\"other\"", "stream");
-      });
+      kind.run(
+          "other",
+          () -> {
+            assertRefused(
+                WrongThreadException.class,
+                it::next,
+                "generator-",
+                "\"test\"",
+                "\"other\"",
+                "stream");
+            assertRefused(
+                WrongThreadException.class,
+                it::hasNext,
+                "generator-",
+                "\"test\"",
+                "\"other\"",
+                "stream");
+          });
     }
     assertEquals(1, it.next());
     Iterator<Integer> notPulled = range(1).iterator();
@@ -388,24 +451,31 @@ class GeneratorTest {
   @DisplayName("An iterator cannot be pulled from inside its own body, and goes on")
   void pulledInside() {
     List<Iterator<Integer>> self = new ArrayList<>();
-    Generator<Integer> g = Generator.of(out -> {
-      assertRefused(IllegalStateException.class, self.getFirst()::next,
-          Greenlet.current(), "generator-", "is pulling from it");
-      out.yield(1);
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          assertRefused(
+              IllegalStateException.class,
+              self.getFirst()::next,
+              Greenlet.current(),
+              "generator-",
+              "is pulling from it");
+          out.yield(1);
+        });
     self.add(g.iterator());
     assertEquals(1, self.getFirst().next());
     assertFalse(self.getFirst().hasNext());
   }
 
   @RootTest
-  @DisplayName("An iterator cannot be pulled while another greenlet's pull has switched away in the body")
+  @DisplayName(
+      "An iterator cannot be pulled while another greenlet's pull has switched away in the body")
   void pulledTwice() {
     Greenlet main = Greenlet.current();
     Iterator<Object> it = Generator.of(out -> out.yield(main.switchTo("switched away"))).iterator();
     Greenlet puller = Greenlet.of(args -> it.next(), main, "puller");
     assertEquals("switched away", puller.switchTo());
-    assertRefused(IllegalStateException.class, it::next, main, puller, "generator-", "has switched away");
+    assertRefused(
+        IllegalStateException.class, it::next, main, puller, "generator-", "has switched away");
     assertEquals("element", puller.switchTo("element"));
     assertFalse(it.hasNext());
   }
@@ -413,9 +483,10 @@ class GeneratorTest {
   @RootTest
   @DisplayName("The current greenlet in a body is the puller's, whoever pulls")
   void current() {
-    Generator<Greenlet> g = Generator.of(out -> {
-      while (true) out.yield(Greenlet.current());
-    });
+    Generator<Greenlet> g =
+        Generator.of(out -> {
+          while (true) out.yield(Greenlet.current());
+        });
     Greenlet main = Greenlet.current();
     g.forEachWhile(current -> {
       assertSame(main, current);
@@ -433,11 +504,12 @@ class GeneratorTest {
   @DisplayName("A switch in a body suspends the puller, every way")
   void switchInBody() {
     Greenlet main = Greenlet.current();
-    Generator<Object> g = Generator.of(out -> {
-      out.yield(1);
-      out.yield(main.switchTo("from the body"));
-      out.yield(3);
-    });
+    Generator<Object> g =
+        Generator.of(out -> {
+          out.yield(1);
+          out.yield(main.switchTo("from the body"));
+          out.yield(3);
+        });
     for (Way way : Way.values()) {
       Greenlet puller = Greenlet.of(args -> way.list(g));
       assertEquals("from the body", puller.switchTo());
@@ -450,7 +522,8 @@ class GeneratorTest {
   @DisplayName("What is thrown into a puller that a body suspended comes out in the body")
   void throwIntoBody() {
     Greenlet main = Greenlet.current();
-    Generator<Object> g = Generator.of(out -> out.yield(assertThrows(IOException.class, main::switchTo)));
+    Generator<Object> g =
+        Generator.of(out -> out.yield(assertThrows(IOException.class, main::switchTo)));
     for (Way way : Way.values()) {
       Greenlet puller = Greenlet.of(args -> way.list(g));
       puller.switchTo();
@@ -461,12 +534,17 @@ class GeneratorTest {
   @RootTest
   @DisplayName("Greenlets that a body makes and ends come back to the body")
   void greenletsInBody() {
-    Generator<Object> g = Generator.of(out -> {
-      out.yield(Greenlet.of(args -> "result").switchTo());
-      out.yield(assertThrows(IOException.class, Greenlet.of(args -> {
-        throw failure;
-      })::switchTo));
-    });
+    Generator<Object> g =
+        Generator.of(out -> {
+          out.yield(Greenlet.of(args -> "result").switchTo());
+          out.yield(
+              assertThrows(
+                  IOException.class,
+                  Greenlet.of(args -> {
+                    throw failure;
+                  })
+                      ::switchTo));
+        });
     for (Way way : Way.values()) assertEquals(List.of("result", failure), way.list(g));
   }
 
@@ -474,50 +552,76 @@ class GeneratorTest {
   @DisplayName("A handle that is used after the traversal is over is a clear error")
   void handleAfterwards() {
     List<Generator.Yielder<Object>> handles = new ArrayList<>();
-    Generator<Object> g = Generator.of(out -> {
-      handles.add(out);
-      out.yield(1);
-    });
+    Generator<Object> g =
+        Generator.of(out -> {
+          handles.add(out);
+          out.yield(1);
+        });
     for (Way way : Way.values()) {
       way.list(g);
-      assertRefused(IllegalStateException.class, () -> handles.getLast().yield(2),
-          Greenlet.current(), "generator-", "over");
+      assertRefused(
+          IllegalStateException.class,
+          () -> handles.getLast().yield(2),
+          Greenlet.current(),
+          "generator-",
+          "over");
     }
     assertEquals(List.of(1), Way.PULL.list(g));
   }
 
   @RootTest
-  @DisplayName("A handle that is used by another greenlet or thread is a clear error, and the traversal goes on")
+  @DisplayName(
+      "A handle that is used by another greenlet or thread is a clear error, and the traversal goes on")
   void handleElsewhere() {
-    Generator<Object> g = Generator.of(out -> {
-      Greenlet.of(args -> {
-        assertRefused(IllegalStateException.class, () -> out.yield(1),
-            Greenlet.current(), "generator-", "another greenlet");
-        return null;
-      }, Greenlet.current(), "stranger").switchTo();
-      Threads.PLATFORM.run("other", () ->
-          assertRefused(IllegalStateException.class, () -> out.yield(1),
-              Greenlet.current(), "\"other\"", "generator-", "thread"));
-      out.yield("mine");
-    });
+    Generator<Object> g =
+        Generator.of(out -> {
+          Greenlet.of(
+                  args -> {
+                    assertRefused(
+                        IllegalStateException.class,
+                        () -> out.yield(1),
+                        Greenlet.current(),
+                        "generator-",
+                        "another greenlet");
+                    return null;
+                  },
+                  Greenlet.current(),
+                  "stranger")
+              .switchTo();
+          Threads.PLATFORM.run(
+              "other",
+              () ->
+                  assertRefused(
+                      IllegalStateException.class,
+                      () -> out.yield(1),
+                      Greenlet.current(),
+                      "\"other\"",
+                      "generator-",
+                      "thread"));
+          out.yield("mine");
+        });
     for (Way way : Way.values()) assertEquals(List.of("mine"), way.list(g), way::toString);
   }
 
   @RootTest
-  @DisplayName("An outer generator is yielded to from within an inner one: push or pull in push or pull")
+  @DisplayName(
+      "An outer generator is yielded to from within an inner one: push or pull in push or pull")
   void outerHandle() {
     for (Way outerWay : Way.values()) {
       for (Way innerWay : Way.values()) {
-        Generator<Object> outer = Generator.of(out -> {
-          Generator<Object> inner = Generator.of(in -> {
-            in.yield("inner 1");
-            out.yield("outer");
-            in.yield("inner 2");
-          });
-          innerWay.each(inner, value -> Generator.yield(List.of(value)));
-        });
+        Generator<Object> outer =
+            Generator.of(out -> {
+              Generator<Object> inner =
+                  Generator.of(in -> {
+                    in.yield("inner 1");
+                    out.yield("outer");
+                    in.yield("inner 2");
+                  });
+              innerWay.each(inner, value -> Generator.yield(List.of(value)));
+            });
         assertEquals(
-            List.of(List.of("inner 1"), "outer", List.of("inner 2")), outerWay.list(outer),
+            List.of(List.of("inner 1"), "outer", List.of("inner 2")),
+            outerWay.list(outer),
             () -> innerWay + " in " + outerWay);
       }
     }
@@ -528,26 +632,29 @@ class GeneratorTest {
   void outerEnds() {
     for (Way innerWay : Way.values()) {
       trace.clear();
-      Generator<Object> outer = Generator.of(out -> {
-        try {
-          innerWay.list(Generator.of(in -> {
+      Generator<Object> outer =
+          Generator.of(out -> {
             try {
-              out.yield("last");
+              innerWay.list(
+                  Generator.of(in -> {
+                    try {
+                      out.yield("last");
+                    } finally {
+                      trace.add("inner");
+                    }
+                  }));
             } finally {
-              trace.add("inner");
+              trace.add("outer");
             }
-          }));
-        } finally {
-          trace.add("outer");
-        }
-      });
+          });
       assertFalse(outer.forEachWhile(value -> false));
       assertEquals(List.of("inner", "outer"), trace, innerWay::toString);
     }
   }
 
   @RootTest
-  @DisplayName("The static yield means the innermost body that runs; in a consumer the one around it")
+  @DisplayName(
+      "The static yield means the innermost body that runs; in a consumer the one around it")
   void innermost() {
     Generator<Object> outer = Generator.of(out -> range(3).forEach(i -> Generator.yield(i * 10)));
     for (Way way : Way.values()) assertEquals(List.of(0, 10, 20), way.list(outer));
@@ -557,12 +664,13 @@ class GeneratorTest {
   @RootTest
   @DisplayName("A yield in a body that runs in a greenlet is the body's, not the greenlet's")
   void yieldInGreenlet() {
-    Greenlet g = Greenlet.of(args -> {
-      List<Object> got = new ArrayList<>();
-      Generator.of(out -> Generator.yield(1)).forEach(got::add);
-      got.add(Generator.yield("to the parent"));
-      return got;
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          List<Object> got = new ArrayList<>();
+          Generator.of(out -> Generator.yield(1)).forEach(got::add);
+          got.add(Generator.yield("to the parent"));
+          return got;
+        });
     assertEquals("to the parent", g.switchTo());
     assertEquals(List.of(1, 2), g.switchTo(2));
   }
@@ -570,10 +678,11 @@ class GeneratorTest {
   @RootTest
   @DisplayName("yield returns null where the way of traversing has nothing to send back")
   void nothingSentBack() {
-    Generator<Integer> g = Generator.of(out -> {
-      assertNull(out.yield(1));
-      assertNull(Generator.yield(2));
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          assertNull(out.yield(1));
+          assertNull(Generator.yield(2));
+        });
     for (Way way : Way.values()) assertEquals(List.of(1, 2), way.list(g));
   }
 

@@ -37,11 +37,14 @@ class GreenletTest {
   }
 
   private static void assertState(Greenlet g, boolean active, boolean dead, boolean hasStack) {
-    assertEquals(List.of(active, dead, hasStack), List.of(g.isActive(), g.isDead(), g.stackTrace().length > 0));
+    assertEquals(
+        List.of(active, dead, hasStack),
+        List.of(g.isActive(), g.isDead(), g.stackTrace().length > 0));
   }
 
   @RootTest
-  @DisplayName("S1 an unstarted greenlet is neither active nor dead, has no stack, and is started by a switch")
+  @DisplayName(
+      "S1 an unstarted greenlet is neither active nor dead, has no stack, and is started by a switch")
   void unstarted() {
     Greenlet g = Greenlet.of(args -> "ran");
     assertState(g, false, false, false);
@@ -49,13 +52,15 @@ class GreenletTest {
   }
 
   @RootTest
-  @DisplayName("S2 the running greenlet is active, has its own stack, and a switch to it returns the values at once")
+  @DisplayName(
+      "S2 the running greenlet is active, has its own stack, and a switch to it returns the values at once")
   void running() {
-    Greenlet g = Greenlet.of(args -> {
-      Greenlet me = Greenlet.current();
-      assertState(me, true, false, true);
-      return me.switchTo("at once");
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          Greenlet me = Greenlet.current();
+          assertState(me, true, false, true);
+          return me.switchTo("at once");
+        });
     assertEquals("at once", g.switchTo());
   }
 
@@ -70,7 +75,8 @@ class GreenletTest {
   }
 
   @RootTest
-  @DisplayName("S4 a finished greenlet is dead, has no stack, and a switch to it goes on to its parent")
+  @DisplayName(
+      "S4 a finished greenlet is dead, has no stack, and a switch to it goes on to its parent")
   void finished() {
     Greenlet g = Greenlet.of(args -> "over");
     g.switchTo();
@@ -88,10 +94,12 @@ class GreenletTest {
     assertNull(root.parent());
     assertState(root, true, false, true);
     assertEquals("at once", root.switchTo("at once"));
-    Greenlet.of(args -> {
-      assertState(root, true, false, true);
-      return null;
-    }).switchTo();
+    Greenlet.of(
+            args -> {
+              assertState(root, true, false, true);
+              return null;
+            })
+        .switchTo();
   }
 
   // Ledger: test_main_while_running, test_main_in_background, test_initial, test_dead
@@ -100,11 +108,14 @@ class GreenletTest {
   void textForm() {
     Greenlet main = Greenlet.current();
     assertEquals("Greenlet[root, running, thread \"test\"]", main.toString());
-    Greenlet g = named("worker", args -> {
-      trace.add(Greenlet.current().toString());
-      trace.add(main.toString());
-      return main.switchTo();
-    });
+    Greenlet g =
+        named(
+            "worker",
+            args -> {
+              trace.add(Greenlet.current().toString());
+              trace.add(main.toString());
+              return main.switchTo();
+            });
     trace.add(g.toString());
     g.switchTo();
     trace.add(g.toString());
@@ -137,18 +148,23 @@ class GreenletTest {
     assertSame(outer, ((Greenlet) outer.switchTo()).parent());
     assertSame(outer, Greenlet.of(args -> null, outer).parent());
     assertSame(outer, Greenlet.of(args -> null, outer, "named").parent());
-    Generator.of(out -> out.yield(Greenlet.of(args -> null))).forEach(g -> assertSame(main, ((Greenlet) g).parent()));
+    Generator.of(out -> out.yield(Greenlet.of(args -> null)))
+        .forEach(g -> assertSame(main, ((Greenlet) g).parent()));
   }
 
   @RootTest
   @DisplayName("C1 a greenlet without a body or a parent is refused")
   void creationRefused() {
     assertRefused(IllegalArgumentException.class, () -> Greenlet.of(null), "body");
-    assertRefused(IllegalArgumentException.class, () -> Greenlet.of(args -> null, null), "Greenlet.current()");
+    assertRefused(
+        IllegalArgumentException.class,
+        () -> Greenlet.of(args -> null, null),
+        "Greenlet.current()");
   }
 
   @RootTest
-  @DisplayName("C2 nothing of a body runs before the first switch, and nobody sees a greenlet being made")
+  @DisplayName(
+      "C2 nothing of a body runs before the first switch, and nobody sees a greenlet being made")
   void creation() {
     Greenlet main = Greenlet.current();
     Greenlet.setListener((event, origin, target) -> trace.add(event));
@@ -180,12 +196,14 @@ class GreenletTest {
   }
 
   @RootTest
-  @DisplayName("V2 the pending switch returns nothing as null, one value as itself, more as an unmodifiable list")
+  @DisplayName(
+      "V2 the pending switch returns nothing as null, one value as itself, more as an unmodifiable list")
   void received() {
     Greenlet main = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      while (true) trace.add(main.switchTo());
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          while (true) trace.add(main.switchTo());
+        });
     Object one = new Object();
     g.switchTo();
     g.switchTo();
@@ -194,7 +212,9 @@ class GreenletTest {
     g.switchTo(1, 2);
     g.switchTo(1, null, 3);
     g.switchTo(List.of(1, 2));
-    assertEquals(Arrays.asList(null, one, null, List.of(1, 2), Arrays.asList(1, null, 3), List.of(1, 2)), trace);
+    assertEquals(
+        Arrays.asList(null, one, null, List.of(1, 2), Arrays.asList(1, null, 3), List.of(1, 2)),
+        trace);
     assertSame(one, trace.get(1));
     @SuppressWarnings("unchecked")
     var several = (List<Object>) trace.get(3);
@@ -216,7 +236,8 @@ class GreenletTest {
   @RootTest
   @DisplayName("V3 the result of a body arrives unchanged")
   void result() {
-    for (Object result : new Object[] {new Object(), null, List.of(1, 2), new Object[] {1, 2}, new GreenletExit()}) {
+    for (Object result :
+        new Object[] {new Object(), null, List.of(1, 2), new Object[] {1, 2}, new GreenletExit()}) {
       assertSame(result, Greenlet.of(args -> result).switchTo());
     }
   }
@@ -238,12 +259,13 @@ class GreenletTest {
   @DisplayName("W2 an active target is resumed, an unstarted one started")
   void pingPong() {
     Greenlet main = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      trace.add(1);
-      main.switchTo();
-      trace.add(3);
-      return null;
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          trace.add(1);
+          main.switchTo();
+          trace.add(3);
+          return null;
+        });
     trace.add(0);
     g.switchTo();
     trace.add(2);
@@ -257,11 +279,12 @@ class GreenletTest {
   @DisplayName("W2 control goes where it is sent, in any order")
   void twoChildren() { // Ledger: test_two_children
     Greenlet main = Greenlet.current();
-    Body body = args -> {
-      trace.add(Greenlet.current().name());
-      main.switchTo();
-      return trace.add(Greenlet.current().name() + " ends");
-    };
+    Body body =
+        args -> {
+          trace.add(Greenlet.current().name());
+          main.switchTo();
+          return trace.add(Greenlet.current().name() + " ends");
+        };
     Greenlet a = named("a", body);
     Greenlet b = named("b", body);
     a.switchTo();
@@ -291,7 +314,8 @@ class GreenletTest {
   }
 
   @RootTest
-  @DisplayName("W3 where the caller is the nearest living ancestor of a dead target, the call returns the values")
+  @DisplayName(
+      "W3 where the caller is the nearest living ancestor of a dead target, the call returns the values")
   void deadTargetOfCaller() { // Ledger: test_exception, its end
     Greenlet g = Greenlet.of(args -> null);
     g.switchTo();
@@ -326,10 +350,11 @@ class GreenletTest {
   @DisplayName("W5 when a body ends, control goes to its parent, not to whoever switched in last")
   void endGoesToParent() {
     Greenlet main = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      main.switchTo();
-      return "over";
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          main.switchTo();
+          return "over";
+        });
     g.switchTo();
     Greenlet other = Greenlet.of(args -> g.switchTo());
     assertEquals("over", other.switchTo());
@@ -342,10 +367,11 @@ class GreenletTest {
     Greenlet main = Greenlet.current();
     Greenlet heir = Greenlet.of(args -> List.of("heir", main.switchTo()));
     heir.switchTo();
-    Greenlet g = Greenlet.of(args -> {
-      Greenlet.current().setParent(heir);
-      return "over";
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          Greenlet.current().setParent(heir);
+          return "over";
+        });
     assertEquals(List.of("heir", "over"), g.switchTo());
   }
 
@@ -359,7 +385,8 @@ class GreenletTest {
 
   @RootTest
   @DisplayName("W5 what goes wrong in a parent that was so started surfaces in the grandparent")
-  void endStartsFailingParent() { // Ledger: test_falling_off_end_switches_to_unstarted_parent_raises_error
+  // Ledger: test_falling_off_end_switches_to_unstarted_parent_raises_error
+  void endStartsFailingParent() {
     Greenlet parent = Greenlet.of(args -> args[1]);
     Greenlet child = Greenlet.of(args -> 42, parent);
     assertThrows(ArrayIndexOutOfBoundsException.class, child::switchTo);
@@ -389,10 +416,11 @@ class GreenletTest {
     Greenlet g = Greenlet.of(args -> endless(0));
     assertThrows(StackOverflowError.class, g::switchTo);
     assertTrue(g.isDead());
-    Greenlet catches = Greenlet.of(args -> {
-      assertThrows(StackOverflowError.class, () -> endless(0));
-      return "goes on";
-    });
+    Greenlet catches =
+        Greenlet.of(args -> {
+          assertThrows(StackOverflowError.class, () -> endless(0));
+          return "goes on";
+        });
     assertEquals("goes on", catches.switchTo());
   }
 

@@ -35,12 +35,15 @@ class InterruptTest {
   private void interruptDuring(Runnable task) throws Throwable {
     Thread owner = Thread.currentThread();
     blocking = new CountDownLatch(1);
-    Future<Object> interrupter = Threads.PLATFORM.start("interrupter", () -> {
-      Threads.await(blocking);
-      if (VirtualThreads.canBeCarried()) Threads.untilWaiting(blocked);
-      owner.interrupt();
-      return null;
-    });
+    Future<Object> interrupter =
+        Threads.PLATFORM.start(
+            "interrupter",
+            () -> {
+              Threads.await(blocking);
+              if (VirtualThreads.canBeCarried()) Threads.untilWaiting(blocked);
+              owner.interrupt();
+              return null;
+            });
     task.run();
     Threads.await(interrupter);
     assertFalse(Thread.interrupted(), "the interrupt was consumed where it arrived");
@@ -79,20 +82,25 @@ class InterruptTest {
   @RootTest
   @DisplayName("An interrupt of the owner's thread reaches the body of an iterator")
   void reachesIterator() throws Throwable {
-    Iterator<String> it = Generator.<String>of(out -> {
-      block();
-      out.yield("interrupted");
-    }).iterator();
+    Iterator<String> it =
+        Generator.<String>of(
+                out -> {
+                  block();
+                  out.yield("interrupted");
+                })
+            .iterator();
     interruptDuring(() -> assertEquals("interrupted", it.next()));
   }
 
   @RootTest
-  @DisplayName("An interrupt of the owner's thread reaches a body that a body pulls from, in a greenlet")
+  @DisplayName(
+      "An interrupt of the owner's thread reaches a body that a body pulls from, in a greenlet")
   void reachesInnerIterator() throws Throwable {
-    Generator<String> inner = Generator.of(out -> {
-      block();
-      out.yield("interrupted");
-    });
+    Generator<String> inner =
+        Generator.of(out -> {
+          block();
+          out.yield("interrupted");
+        });
     Generator<String> outer = Generator.of(out -> out.yield(inner.iterator().next()));
     Greenlet g = Greenlet.of(args -> outer.iterator().next());
     interruptDuring(() -> assertEquals("interrupted", g.switchTo()));
@@ -109,13 +117,14 @@ class InterruptTest {
   @DisplayName("The interrupt status comes back with control from a greenlet")
   void comesBack() {
     Greenlet main = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      Thread.currentThread().interrupt();
-      main.switchTo();
-      assertFalse(Thread.currentThread().isInterrupted(), "main cleared it");
-      Thread.currentThread().interrupt();
-      return null;
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          Thread.currentThread().interrupt();
+          main.switchTo();
+          assertFalse(Thread.currentThread().isInterrupted(), "main cleared it");
+          Thread.currentThread().interrupt();
+          return null;
+        });
     g.switchTo();
     assertTrue(Thread.interrupted(), "after a switch");
     g.switchTo();
@@ -126,12 +135,13 @@ class InterruptTest {
   @DisplayName("The interrupt status goes with control into a greenlet, which may clear it")
   void goesAlong() {
     Greenlet main = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      assertTrue(Thread.interrupted(), "on the first switch");
-      main.switchTo();
-      assertTrue(Thread.interrupted(), "on a later one");
-      return null;
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          assertTrue(Thread.interrupted(), "on the first switch");
+          main.switchTo();
+          assertTrue(Thread.interrupted(), "on a later one");
+          return null;
+        });
     for (int i = 0; i < 2; i++) {
       Thread.currentThread().interrupt();
       assertNull(g.switchTo());
@@ -143,11 +153,14 @@ class InterruptTest {
   @RootTest
   @DisplayName("The interrupt status goes into the body of an iterator and comes back")
   void iterator() {
-    Iterator<Boolean> it = Generator.<Boolean>of(out -> {
-      out.yield(Thread.interrupted());
-      out.yield(Thread.interrupted());
-      Thread.currentThread().interrupt();
-    }).iterator();
+    Iterator<Boolean> it =
+        Generator.<Boolean>of(
+                out -> {
+                  out.yield(Thread.interrupted());
+                  out.yield(Thread.interrupted());
+                  Thread.currentThread().interrupt();
+                })
+            .iterator();
     Thread.currentThread().interrupt();
     assertTrue(it.next());
     assertFalse(Thread.interrupted());

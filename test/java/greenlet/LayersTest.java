@@ -21,9 +21,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** doc/architecture.md: a package knows what stands below it and nothing above. */
-@EnabledIfSystemProperty(named = "greenlet.engine", matches = "continuation", disabledReason = "no engine makes a difference: once is enough")
+@EnabledIfSystemProperty(
+    named = "greenlet.engine",
+    matches = "continuation",
+    disabledReason = "no engine makes a difference: once is enough")
 class LayersTest {
-  private static final JavaClasses CORE = new ClassFileImporter().importPath(Path.of("target/classes"));
+  private static final JavaClasses CORE =
+      new ClassFileImporter().importPath(Path.of("target/classes"));
 
   @Test
   @DisplayName("There is no circle between packages")
@@ -34,31 +38,56 @@ class LayersTest {
   @Test
   @DisplayName("The core knows no library, and no library another one")
   void libraries() {
-    noClasses().that().resideInAPackage("greenlet").should().dependOnClassesThat().resideInAPackage("greenlet.*..").check(CORE);
+    noClasses()
+        .that()
+        .resideInAPackage("greenlet")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("greenlet.*..")
+        .check(CORE);
     for (String library : List.of("hub", "tasklet", "bridge")) {
-      noClasses().that().resideInAPackage("greenlet." + library)
-          .should().dependOnClassesThat(inAnotherLibraryThan("greenlet." + library)).check(CORE);
+      noClasses()
+          .that()
+          .resideInAPackage("greenlet." + library)
+          .should()
+          .dependOnClassesThat(inAnotherLibraryThan("greenlet." + library))
+          .check(CORE);
     }
   }
 
   private static DescribedPredicate<JavaClass> inAnotherLibraryThan(String name) {
-    return DescribedPredicate.describe("are in another library than " + name, c -> c.getPackageName().startsWith("greenlet.") && !c.getPackageName().equals(name));
+    return DescribedPredicate.describe(
+        "are in another library than " + name,
+        c -> c.getPackageName().startsWith("greenlet.") && !c.getPackageName().equals(name));
   }
 
   @Test
   @DisplayName("Engines know stacks, and nothing of greenlets and generators")
   void engines() {
-    noClasses().that().haveNameMatching("greenlet\\.(Baton|PullerScheduler|VirtualThreads|Context|\\w*Engine)")
-        .should().dependOnClassesThat().haveNameMatching("greenlet\\.(Greenlet|ThreadState|\\w*Traversal|Generator|Cursor)").check(CORE);
-    noClasses().that().haveNameMatching("greenlet\\.(Baton|PullerScheduler)")
-        .should().dependOnClassesThat(DescribedPredicate.describe("know the kind of thread",
-            c -> c.getName().equals("java.util.concurrent.locks.LockSupport")
-                || c.getPackageName().equals("greenlet") && !c.getName().matches("greenlet\\.(Baton|PullerScheduler)")))
+    noClasses()
+        .that()
+        .haveNameMatching("greenlet\\.(Baton|PullerScheduler|VirtualThreads|Context|\\w*Engine)")
+        .should()
+        .dependOnClassesThat()
+        .haveNameMatching("greenlet\\.(Greenlet|ThreadState|\\w*Traversal|Generator|Cursor)")
+        .check(CORE);
+    noClasses()
+        .that()
+        .haveNameMatching("greenlet\\.(Baton|PullerScheduler)")
+        .should()
+        .dependOnClassesThat(
+            DescribedPredicate.describe(
+                "know the kind of thread",
+                c ->
+                    c.getName().equals("java.util.concurrent.locks.LockSupport")
+                        || c.getPackageName().equals("greenlet")
+                            && !c.getName().matches("greenlet\\.(Baton|PullerScheduler)")))
         .check(CORE);
   }
 
   @Test
-  @DisplayName("The circles in the core are greenlets and generators; none anywhere has more than five classes")
+  @DisplayName(
+      "The circles in the core are greenlets and generators; none anywhere has more than five classes")
   void circles() {
     assertEquals(
         Set.of(
@@ -77,20 +106,25 @@ class LayersTest {
     for (JavaClass c : CORE) {
       if (!c.getPackageName().equals(packageName)) continue;
       Set<String> of = reached.computeIfAbsent(topLevel(c), name -> new HashSet<>());
-      c.getDirectDependenciesFromSelf().stream().map(d -> d.getTargetClass().getBaseComponentType())
-          .filter(target -> target.getPackageName().equals(packageName)).map(LayersTest::topLevel).forEach(of::add);
+      c.getDirectDependenciesFromSelf().stream()
+          .map(d -> d.getTargetClass().getBaseComponentType())
+          .filter(target -> target.getPackageName().equals(packageName))
+          .map(LayersTest::topLevel)
+          .forEach(of::add);
     }
     reached.forEach((name, of) -> of.remove(name));
     for (boolean grows = true; grows; ) {
       grows = false;
       for (Set<String> of : reached.values()) {
-        for (String next : List.copyOf(of)) grows |= of.addAll(reached.getOrDefault(next, Set.of()));
+        for (String next : List.copyOf(of))
+          grows |= of.addAll(reached.getOrDefault(next, Set.of()));
       }
     }
     Set<Set<String>> circles = new HashSet<>();
     for (String name : reached.keySet()) {
       Set<String> circle = new TreeSet<>();
-      for (String other : reached.get(name)) if (reached.get(other).contains(name)) circle.add(other);
+      for (String other : reached.get(name))
+        if (reached.get(other).contains(name)) circle.add(other);
       if (circle.size() > 1) circles.add(circle);
     }
     return circles;

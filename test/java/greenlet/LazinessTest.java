@@ -31,21 +31,28 @@ class LazinessTest {
     CELLS.put("g.stream().limit(1).toList()", g -> g.stream().limit(1).toList());
     CELLS.put("g.stream().limit(3).toList()", g -> g.stream().limit(3).toList());
     CELLS.put("g.stream().skip(2).findFirst()", g -> g.stream().skip(2).findFirst());
-    CELLS.put("g.stream().filter(x -> x % 2 == 1).findFirst()", g -> g.stream().filter(x -> x % 2 == 1).findFirst());
-    CELLS.put("g.stream().takeWhile(x -> x < 3).toList()", g -> g.stream().takeWhile(x -> x < 3).toList());
-    CELLS.put("g.stream().dropWhile(x -> x < 3).findFirst()", g -> g.stream().dropWhile(x -> x < 3).findFirst());
+    CELLS.put(
+        "g.stream().filter(x -> x % 2 == 1).findFirst()",
+        g -> g.stream().filter(x -> x % 2 == 1).findFirst());
+    CELLS.put(
+        "g.stream().takeWhile(x -> x < 3).toList()",
+        g -> g.stream().takeWhile(x -> x < 3).toList());
+    CELLS.put(
+        "g.stream().dropWhile(x -> x < 3).findFirst()",
+        g -> g.stream().dropWhile(x -> x < 3).findFirst());
     CELLS.put("g.stream().toList()", g -> g.stream().toList());
     CELLS.put("g.stream().count()", g -> g.stream().count());
   }
 
   private static int steps(Consumer<Generator<Integer>> ask) {
     int[] steps = new int[1];
-    ask.accept(Generator.of(out -> {
-      for (int i = 0; i < 100; i++) {
-        steps[0]++;
-        out.yield(i);
-      }
-    }));
+    ask.accept(
+        Generator.of(out -> {
+          for (int i = 0; i < 100; i++) {
+            steps[0]++;
+            out.yield(i);
+          }
+        }));
     return steps[0];
   }
 

@@ -28,9 +28,10 @@ import org.junit.jupiter.api.function.Executable;
 /** What a leak detector reports, and what it does not. */
 @ExtendWith(LeakCheck.class)
 class LeakDetectorTest {
-  private final Generator<Integer> naturals = Generator.of(out -> {
-    for (int i = 0; ; i++) yieldHere(out, i);
-  });
+  private final Generator<Integer> naturals =
+      Generator.of(out -> {
+        for (int i = 0; ; i++) yieldHere(out, i);
+      });
   private final Generator<Integer> one = Generator.of(out -> out.yield(1));
 
   private static void yieldHere(Generator.Yielder<Integer> out, int i) {
@@ -64,9 +65,13 @@ class LeakDetectorTest {
   }
 
   private static void assertReports(int count, String message, String... parts) {
-    assertTrue(message.startsWith(count + " left suspended; each has to come to its end or be closed:\n"), message);
-    assertEquals(count, message.lines().skip(1).filter(line -> !line.startsWith("    ")).count(), message);
-    for (String part : parts) assertTrue(message.contains(part), () -> part + " is not in: " + message);
+    assertTrue(
+        message.startsWith(count + " left suspended; each has to come to its end or be closed:\n"),
+        message);
+    assertEquals(
+        count, message.lines().skip(1).filter(line -> !line.startsWith("    ")).count(), message);
+    for (String part : parts)
+      assertTrue(message.contains(part), () -> part + " is not in: " + message);
   }
 
   @RootTest
@@ -81,15 +86,19 @@ class LeakDetectorTest {
     kinds.put("stream", () -> naturals.stream().limit(2).toList());
     kinds.put("stream's iterator", () -> naturals.stream().iterator().next());
     kinds.put("spliterator", () -> naturals.spliterator().tryAdvance(i -> {}));
-    kinds.put("loop that is left", () -> {
-      for (int i : naturals) if (i == 3) break;
-    });
+    kinds.put(
+        "loop that is left",
+        () -> {
+          for (int i : naturals) if (i == 3) break;
+        });
     for (var kind : kinds.entrySet()) {
-      String message = report(() -> {
-        kind.getValue().execute();
-        System.gc();
-      });
-      assertReports(1, message, kind.getKey().startsWith("Greenlet") ? kind.getKey() : "traversal of ");
+      String message =
+          report(() -> {
+            kind.getValue().execute();
+            System.gc();
+          });
+      assertReports(
+          1, message, kind.getKey().startsWith("Greenlet") ? kind.getKey() : "traversal of ");
     }
   }
 
@@ -117,9 +126,15 @@ class LeakDetectorTest {
       for (int ignored : one) {}
       one.stream().toList();
       one.stream().iterator().forEachRemaining(i -> {});
-      assertThrows(IOException.class, () -> Generator.of(out -> {
-        throw new IOException();
-      }).cursor().next());
+      assertThrows(
+          IOException.class,
+          () ->
+              Generator.of(
+                      out -> {
+                        throw new IOException();
+                      })
+                  .cursor()
+                  .next());
 
       assertFalse(naturals.forEachWhile(i -> i < 3));
       one.forEach(i -> {});
@@ -127,15 +142,22 @@ class LeakDetectorTest {
   }
 
   @RootTest
-  @DisplayName("A report tells where a greenlet stands, and where a traversal was first pulled from")
+  @DisplayName(
+      "A report tells where a greenlet stands, and where a traversal was first pulled from")
   void where() throws Throwable {
     List<Object> made = new ArrayList<>();
-    String message = report(() -> {
-      made.add(suspended());
-      made.add(beginHere());
-    });
-    assertReports(2, message, made.getFirst() + ", which stands\n    at greenlet.LeakDetectorTest.switchHere(",
-        "traversal of " + naturals + ", first pulled from\n    at greenlet.LeakDetectorTest.beginHere(");
+    String message =
+        report(() -> {
+          made.add(suspended());
+          made.add(beginHere());
+        });
+    assertReports(
+        2,
+        message,
+        made.getFirst() + ", which stands\n    at greenlet.LeakDetectorTest.switchHere(",
+        "traversal of "
+            + naturals
+            + ", first pulled from\n    at greenlet.LeakDetectorTest.beginHere(");
     assertFalse(message.contains("at greenlet.Generator"), message);
     assertFalse(message.contains("at greenlet.LeakDetector."), message);
   }
@@ -163,18 +185,22 @@ class LeakDetectorTest {
     Greenlet main = Greenlet.current();
     Iterator<Integer> before = naturals.iterator();
     before.next();
-    Greenlet maker = Greenlet.of(args -> {
-      main.switchTo();
-      suspendedBelow(main);
-      main.switchTo();
-      return suspendedBelow(main);
-    });
+    Greenlet maker =
+        Greenlet.of(args -> {
+          main.switchTo();
+          suspendedBelow(main);
+          main.switchTo();
+          return suspendedBelow(main);
+        });
     maker.switchTo();
-    assertReports(1, report(() -> {
-      before.next();
-      maker.switchTo(); // which leads right back, from the greenlet that it makes
-      assertEquals(main, Greenlet.current());
-    }), "switchHere");
+    assertReports(
+        1,
+        report(() -> {
+          before.next();
+          maker.switchTo(); // which leads right back, from the greenlet that it makes
+          assertEquals(main, Greenlet.current());
+        }),
+        "switchHere");
     watch(() -> {});
     suspended();
     naturals.iterator().next();
@@ -187,41 +213,60 @@ class LeakDetectorTest {
   @RootTest
   @DisplayName("What greenlets and bodies make is reported, wherever the detector was opened")
   void inside() throws Throwable {
-    assertReports(4, report(() -> {
-      Greenlet main = Greenlet.current();
-      Greenlet.of(args -> {
-        naturals.iterator().next();
-        return main.switchTo();
-      }).switchTo();
-      Generator.of(out -> out.yield(suspended())).stream().iterator().next();
-    }));
-    Greenlet.of(args -> {
-      assertReports(1, report(LeakDetectorTest::suspended));
-      return null;
-    }).switchTo();
-    Generator.of(out -> {
-      assertReports(1, report(() -> naturals.cursor().next()));
-      out.yield(1);
-    }).stream().toList();
+    assertReports(
+        4,
+        report(() -> {
+          Greenlet main = Greenlet.current();
+          Greenlet.of(
+                  args -> {
+                    naturals.iterator().next();
+                    return main.switchTo();
+                  })
+              .switchTo();
+          Generator.of(out -> out.yield(suspended())).stream().iterator().next();
+        }));
+    Greenlet.of(
+            args -> {
+              assertReports(1, report(LeakDetectorTest::suspended));
+              return null;
+            })
+        .switchTo();
+    Generator.of(
+            out -> {
+              assertReports(1, report(() -> naturals.cursor().next()));
+              out.yield(1);
+            })
+        .stream()
+        .toList();
   }
 
   @RootTest
-  @DisplayName("What threads make that were started meanwhile is reported, also once they have ended; not what others make")
+  @DisplayName(
+      "What threads make that were started meanwhile is reported, also once they have ended; not what others make")
   void threads() throws Throwable {
     for (Threads kind : Threads.values()) {
-      assertReports(2, report(() -> kind.run("inside", () -> {
-        suspended();
-        naturals.iterator().next();
-      })), "\"inside\", which has ended], which was made\n    at greenlet.LeakDetectorTest.idle(");
+      assertReports(
+          2,
+          report(() ->
+              kind.run(
+                  "inside",
+                  () -> {
+                    suspended();
+                    naturals.iterator().next();
+                  })),
+          "\"inside\", which has ended], which was made\n    at greenlet.LeakDetectorTest.idle(");
 
       var open = new CountDownLatch(1);
       var made = new CountDownLatch(1);
-      Future<Object> other = kind.start("other", () -> {
-        Threads.await(open);
-        suspended();
-        made.countDown();
-        return naturals.iterator().next();
-      });
+      Future<Object> other =
+          kind.start(
+              "other",
+              () -> {
+                Threads.await(open);
+                suspended();
+                made.countDown();
+                return naturals.iterator().next();
+              });
       watch(() -> {
         open.countDown();
         Threads.await(made);
@@ -237,11 +282,17 @@ class LeakDetectorTest {
     var done = new CountDownLatch(1);
     List<Future<Object>> other = new ArrayList<>();
     watch(() -> {
-      other.add(Threads.PLATFORM.start("other", () -> Greenlet.of(args -> {
-        inside.countDown();
-        Threads.await(done);
-        return null;
-      }).switchTo()));
+      other.add(
+          Threads.PLATFORM.start(
+              "other",
+              () ->
+                  Greenlet.of(
+                          args -> {
+                            inside.countDown();
+                            Threads.await(done);
+                            return null;
+                          })
+                      .switchTo()));
       Threads.await(inside);
     });
     done.countDown();
@@ -259,39 +310,53 @@ class LeakDetectorTest {
   }
 
   @RootTest
-  @DisplayName("The innermost detector alone sees a thing; once it is closed the outer one sees what follows")
+  @DisplayName(
+      "The innermost detector alone sees a thing; once it is closed the outer one sees what follows")
   void nested() throws Throwable {
-    assertReports(2, report(() -> {
-      suspended();
-      assertReports(1, report(() -> naturals.cursor().next()));
-      watch(() -> {});
-      suspended();
-    }), "Greenlet[");
-    assertReports(1, report(() -> {
-      var entered = new CountDownLatch(1);
-      var closed = new CountDownLatch(1);
-      List<Future<Object>> thread = new ArrayList<>();
-      watch(() -> {
-        thread.add(Threads.PLATFORM.start("outlives", () -> {
-          entered.countDown();
-          Threads.await(closed);
-          return naturals.cursor().next();
+    assertReports(
+        2,
+        report(() -> {
+          suspended();
+          assertReports(1, report(() -> naturals.cursor().next()));
+          watch(() -> {});
+          suspended();
+        }),
+        "Greenlet[");
+    assertReports(
+        1,
+        report(() -> {
+          var entered = new CountDownLatch(1);
+          var closed = new CountDownLatch(1);
+          List<Future<Object>> thread = new ArrayList<>();
+          watch(() -> {
+            thread.add(
+                Threads.PLATFORM.start(
+                    "outlives",
+                    () -> {
+                      entered.countDown();
+                      Threads.await(closed);
+                      return naturals.cursor().next();
+                    }));
+            Threads.await(entered);
+          });
+          closed.countDown();
+          Threads.await(thread.getFirst());
         }));
-        Threads.await(entered);
-      });
-      closed.countDown();
-      Threads.await(thread.getFirst());
-    }));
   }
 
   @RootTest
   @DisplayName("An exception of the body comes out, and the report with it")
   void bodyFails() {
     IOException failure = new IOException();
-    assertSame(failure, assertThrows(IOException.class, () -> watch(() -> {
-      suspended();
-      throw failure;
-    })));
+    assertSame(
+        failure,
+        assertThrows(
+            IOException.class,
+            () ->
+                watch(() -> {
+                  suspended();
+                  throw failure;
+                })));
     assertReports(1, failure.getSuppressed()[0].getMessage(), "switchHere");
   }
 
@@ -314,7 +379,8 @@ class LeakDetectorTest {
         g.switchTo();
         ended.add(new WeakReference<>(g));
       }
-      Threads.collect(() -> ended.stream().filter(reference -> reference.get() != null).count() < 1000);
+      Threads.collect(
+          () -> ended.stream().filter(reference -> reference.get() != null).count() < 1000);
     });
   }
 
@@ -323,12 +389,14 @@ class LeakDetectorTest {
   void holdsNothing() throws Throwable {
     List<WeakReference<?>> forgotten = new ArrayList<>();
     watch(() -> forgotten.add(new WeakReference<>(Greenlet.of(args -> null))));
-    Threads.PLATFORM.run("forgets", () -> {
-      var leaks = new LeakDetector();
-      forgotten.add(new WeakReference<>(leaks));
-      forgotten.add(new WeakReference<>(suspended()));
-      Reference.reachabilityFence(leaks);
-    });
+    Threads.PLATFORM.run(
+        "forgets",
+        () -> {
+          var leaks = new LeakDetector();
+          forgotten.add(new WeakReference<>(leaks));
+          forgotten.add(new WeakReference<>(suspended()));
+          Reference.reachabilityFence(leaks);
+        });
     Threads.collect(() -> forgotten.stream().allMatch(reference -> reference.get() == null));
     watch(() -> {});
   }

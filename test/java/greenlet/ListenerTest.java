@@ -22,10 +22,11 @@ import org.junit.jupiter.api.extension.ExtendWith;
 class ListenerTest {
   private final List<Object> trace = new ArrayList<>();
 
-  private final SwitchListener recorder = (event, origin, target) -> {
-    assertSame(target, Greenlet.current());
-    trace.add(List.of(event, origin.name(), target.name()));
-  };
+  private final SwitchListener recorder =
+      (event, origin, target) -> {
+        assertSame(target, Greenlet.current());
+        trace.add(List.of(event, origin.name(), target.name()));
+      };
 
   private static Greenlet named(String name, Body body) {
     return Greenlet.of(body, Greenlet.current(), name);
@@ -41,9 +42,12 @@ class ListenerTest {
   void events() {
     Greenlet.setListener(recorder);
     named("g1", args -> "fine").switchTo();
-    Greenlet g2 = named("g2", args -> {
-      throw new IOException();
-    });
+    Greenlet g2 =
+        named(
+            "g2",
+            args -> {
+              throw new IOException();
+            });
     assertThrows(IOException.class, g2::switchTo);
     assertEquals(
         List.of(
@@ -57,17 +61,25 @@ class ListenerTest {
   void order() {
     Greenlet main = Greenlet.current();
     Greenlet.setListener(recorder);
-    Greenlet g = named("g", args -> {
-      trace.add("body");
-      trace.add(main.switchTo("to main"));
-      return null;
-    });
+    Greenlet g =
+        named(
+            "g",
+            args -> {
+              trace.add("body");
+              trace.add(main.switchTo("to main"));
+              return null;
+            });
     trace.add(g.switchTo());
     g.switchTo("to g");
     assertEquals(
         List.of(
-            event(SWITCH, "root", "g"), "body", event(SWITCH, "g", "root"), "to main",
-            event(SWITCH, "root", "g"), "to g", event(SWITCH, "g", "root")),
+            event(SWITCH, "root", "g"),
+            "body",
+            event(SWITCH, "g", "root"),
+            "to main",
+            event(SWITCH, "root", "g"),
+            "to g",
+            event(SWITCH, "g", "root")),
         trace);
   }
 
@@ -88,10 +100,12 @@ class ListenerTest {
   void ofThread() throws Throwable {
     Greenlet.of(args -> Greenlet.setListener(recorder)).switchTo();
     trace.clear();
-    Threads.PLATFORM.run("other", () -> {
-      assertNull(Greenlet.setListener(null));
-      Greenlet.of(args -> null).switchTo();
-    });
+    Threads.PLATFORM.run(
+        "other",
+        () -> {
+          assertNull(Greenlet.setListener(null));
+          Greenlet.of(args -> null).switchTo();
+        });
     assertEquals(List.of(), trace);
     assertSame(recorder, Greenlet.setListener(null));
   }
@@ -108,8 +122,10 @@ class ListenerTest {
     g.throwInto();
     assertEquals(
         List.of(
-            event(THROW, "root", "g"), event(SWITCH, "g", "root"),
-            event(THROW, "root", "unstarted"), event(SWITCH, "unstarted", "root"),
+            event(THROW, "root", "g"),
+            event(SWITCH, "g", "root"),
+            event(THROW, "root", "unstarted"),
+            event(SWITCH, "unstarted", "root"),
             event(SWITCH, "root", "root")),
         trace);
   }
@@ -135,10 +151,11 @@ class ListenerTest {
   void replacesValue() {
     Greenlet main = Greenlet.current();
     Exception failure = new IOException();
-    Greenlet g = Greenlet.of(args -> {
-      trace.add(assertThrows(IOException.class, () -> main.switchTo()));
-      return "went on";
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          trace.add(assertThrows(IOException.class, () -> main.switchTo()));
+          return "went on";
+        });
     g.switchTo();
     failOnNext(failure);
     assertEquals("went on", g.switchTo("lost"));
@@ -152,7 +169,8 @@ class ListenerTest {
     Greenlet main = Greenlet.current();
     Exception failure = new IOException();
     failOnNext(failure);
-    assertSame(failure, assertThrows(Throwable.class, () -> main.throwInto(new IllegalStateException())));
+    assertSame(
+        failure, assertThrows(Throwable.class, () -> main.throwInto(new IllegalStateException())));
     assertNull(Greenlet.setListener(null));
   }
 
@@ -173,14 +191,20 @@ class ListenerTest {
   @DisplayName("R4 the listener may switch itself")
   void switches() {
     Greenlet main = Greenlet.current();
-    Greenlet other = named("other", args -> {
-      trace.add("other runs");
-      return main.switchTo("from other");
-    });
-    Greenlet g = named("g", args -> {
-      trace.add("g runs with " + args[0]);
-      return "result";
-    });
+    Greenlet other =
+        named(
+            "other",
+            args -> {
+              trace.add("other runs");
+              return main.switchTo("from other");
+            });
+    Greenlet g =
+        named(
+            "g",
+            args -> {
+              trace.add("g runs with " + args[0]);
+              return "result";
+            });
     Greenlet.setListener((event, origin, target) -> {
       Greenlet.setListener(recorder);
       trace.add(List.of("listener in", target.name()));
@@ -191,9 +215,11 @@ class ListenerTest {
     assertEquals(
         List.of(
             List.of("listener in", "g"),
-            event(SWITCH, "g", "other"), "other runs",
+            event(SWITCH, "g", "other"),
+            "other runs",
             event(SWITCH, "other", "root"),
-            event(SWITCH, "root", "g"), "g runs with 1",
+            event(SWITCH, "root", "g"),
+            "g runs with 1",
             event(SWITCH, "g", "root")),
         trace);
     other.throwInto();
@@ -201,7 +227,8 @@ class ListenerTest {
 
   // Ledger: test_reentrant_switch_three_greenlets
   @RootTest
-  @DisplayName("R4 it may switch away before a body starts; the body then starts with the first values, later")
+  @DisplayName(
+      "R4 it may switch away before a body starts; the body then starts with the first values, later")
   void switchesBeforeStart() {
     Greenlet main = Greenlet.current();
     Greenlet g = named("g", args -> args[2]);

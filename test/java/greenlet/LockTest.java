@@ -51,30 +51,38 @@ class LockTest {
     List<Object> order = new ArrayList<>();
     var contenders = new ArrayList<Thread>();
     for (Object monitor : monitors) {
-      contenders.add(Thread.ofPlatform().daemon().unstarted(() -> {
-        synchronized (monitor) {
-          synchronized (order) {
-            order.add("contender");
-          }
-        }
-      }));
+      contenders.add(
+          Thread.ofPlatform()
+              .daemon()
+              .unstarted(() -> {
+                synchronized (monitor) {
+                  synchronized (order) {
+                    order.add("contender");
+                  }
+                }
+              }));
     }
-    holding(monitors, () -> {
-      work.run();
-      contenders.forEach(Thread::start);
-      Threads.until(() -> contenders.stream().allMatch(t -> t.getState() == Thread.State.BLOCKED));
-      work.run();
-      assertTrue(monitors.stream().allMatch(Thread::holdsLock));
-      synchronized (order) {
-        order.add("owner");
-      }
-    });
+    holding(
+        monitors,
+        () -> {
+          work.run();
+          contenders.forEach(Thread::start);
+          Threads.until(
+              () -> contenders.stream().allMatch(t -> t.getState() == Thread.State.BLOCKED));
+          work.run();
+          assertTrue(monitors.stream().allMatch(Thread::holdsLock));
+          synchronized (order) {
+            order.add("owner");
+          }
+        });
     Threads.until(() -> contenders.stream().noneMatch(Thread::isAlive));
-    assertEquals(Stream.concat(Stream.of("owner"), monitors.stream().map(m -> "contender")).toList(), order);
+    assertEquals(
+        Stream.concat(Stream.of("owner"), monitors.stream().map(m -> "contender")).toList(), order);
   }
 
   @RootTest
-  @DisplayName("L1 monitors that a root holds stay its own across switches, and others are kept out")
+  @DisplayName(
+      "L1 monitors that a root holds stay its own across switches, and others are kept out")
   void rootKeepsMonitors() throws Throwable {
     for (int n : new int[] {1, 2, 7, 8, 9, 12}) {
       Greenlet g = echo(Greenlet.current());
@@ -83,16 +91,24 @@ class LockTest {
   }
 
   @RootTest
-  @DisplayName("L1 monitors that a consumer holds stay its own while it pulls, and others are kept out")
+  @DisplayName(
+      "L1 monitors that a consumer holds stay its own while it pulls, and others are kept out")
   void consumerKeepsMonitors() throws Throwable {
     for (int n : new int[] {1, 2, 7, 8, 9, 12}) {
-      Iterator<Integer> it = Generator.<Integer>of(out -> {
-        while (true) out.yield(n);
-      }).iterator();
+      Iterator<Integer> it =
+          Generator.<Integer>of(
+                  out -> {
+                    while (true) out.yield(n);
+                  })
+              .iterator();
       contended(n, it::next);
-      Iterator<Integer> ofStream = Generator.<Integer>of(out -> {
-        while (true) out.yield(n);
-      }).stream().iterator();
+      Iterator<Integer> ofStream =
+          Generator.<Integer>of(
+                  out -> {
+                    while (true) out.yield(n);
+                  })
+              .stream()
+              .iterator();
       contended(n, ofStream::next);
     }
   }
@@ -101,24 +117,28 @@ class LockTest {
   @DisplayName("L1 a greenlet that holds monitors keeps them while others run")
   @EnabledForJreRange(min = JRE.JAVA_24, disabledReason = "before, a held monitor pins")
   void greenletKeepsMonitors() throws Throwable {
-    Greenlet g = Greenlet.of(args -> {
-      Greenlet other = echo(Greenlet.current());
-      contended(3, other::switchTo);
-      return "fine";
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          Greenlet other = echo(Greenlet.current());
+          contended(3, other::switchTo);
+          return "fine";
+        });
     assertEquals("fine", g.switchTo());
   }
 
   private static boolean isFreeForOthers(ReentrantLock lock) throws Throwable {
-    return Threads.PLATFORM.call("other", () -> {
-      boolean got = lock.tryLock();
-      if (got) lock.unlock();
-      return got;
-    });
+    return Threads.PLATFORM.call(
+        "other",
+        () -> {
+          boolean got = lock.tryLock();
+          if (got) lock.unlock();
+          return got;
+        });
   }
 
   @RootTest
-  @DisplayName("L1 a lock that the caller holds stays its own across switches, and others are kept out")
+  @DisplayName(
+      "L1 a lock that the caller holds stays its own across switches, and others are kept out")
   void keepsLock() throws Throwable {
     var lock = new ReentrantLock();
     Greenlet g = echo(Greenlet.current());
@@ -137,21 +157,26 @@ class LockTest {
   void suspendedHoldsLock() throws Throwable {
     Greenlet main = Greenlet.current();
     var lock = new ReentrantLock();
-    Greenlet g = Greenlet.of(args -> {
-      lock.lock();
-      try {
-        return main.switchTo();
-      } finally {
-        lock.unlock();
-      }
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          lock.lock();
+          try {
+            return main.switchTo();
+          } finally {
+            lock.unlock();
+          }
+        });
     g.switchTo();
     assertFalse(isFreeForOthers(lock));
-    boolean letsIn = (boolean) Greenlet.of(args -> {
-      boolean got = lock.tryLock();
-      if (got) lock.unlock();
-      return got;
-    }).switchTo();
+    boolean letsIn =
+        (boolean)
+            Greenlet.of(
+                    args -> {
+                      boolean got = lock.tryLock();
+                      if (got) lock.unlock();
+                      return got;
+                    })
+                .switchTo();
     assertEquals(Greenlet.engine().startsWith("continuation"), letsIn);
     g.switchTo();
     assertTrue(isFreeForOthers(lock));
@@ -164,19 +189,23 @@ class LockTest {
   void suspendedHoldsMonitor() throws Throwable {
     Greenlet main = Greenlet.current();
     Object monitor = new Object();
-    Greenlet g = Greenlet.of(args -> {
-      synchronized (monitor) {
-        main.switchTo();
-        trace.add("owner");
-      }
-      return null;
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          synchronized (monitor) {
+            main.switchTo();
+            trace.add("owner");
+          }
+          return null;
+        });
     g.switchTo();
-    Thread contender = Thread.ofPlatform().daemon().start(() -> {
-      synchronized (monitor) {
-        trace.add("contender");
-      }
-    });
+    Thread contender =
+        Thread.ofPlatform()
+            .daemon()
+            .start(() -> {
+              synchronized (monitor) {
+                trace.add("contender");
+              }
+            });
     Threads.until(() -> contender.getState() == Thread.State.BLOCKED);
     assertEquals(List.of(), trace);
     g.switchTo();
@@ -186,22 +215,26 @@ class LockTest {
 
   // Ledger: test_switching_holding_critical_section_no_crash
   @RootTest
-  @DisplayName("L2 two greenlets that switch from within comparators, a lock held, and then block, go on")
+  @DisplayName(
+      "L2 two greenlets that switch from within comparators, a lock held, and then block, go on")
   void inComparators() {
     Greenlet main = Greenlet.current();
-    Body sorts = args -> {
-      var lock = new ReentrantLock();
-      lock.lock();
-      try {
-        return Stream.of(3, 1, 2).sorted((a, b) -> {
-          main.switchTo();
-          return Integer.compare(a, b);
-        }).toList();
-      } finally {
-        lock.unlock();
-        Threads.VIRTUAL.run("other", () -> {});
-      }
-    };
+    Body sorts =
+        args -> {
+          var lock = new ReentrantLock();
+          lock.lock();
+          try {
+            return Stream.of(3, 1, 2)
+                .sorted((a, b) -> {
+                  main.switchTo();
+                  return Integer.compare(a, b);
+                })
+                .toList();
+          } finally {
+            lock.unlock();
+            Threads.VIRTUAL.run("other", () -> {});
+          }
+        };
     List<Greenlet> both = List.of(Greenlet.of(sorts), Greenlet.of(sorts));
     List<Object> results = new ArrayList<>();
     while (results.size() < 2) {
@@ -229,7 +262,8 @@ class LockTest {
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("L3 a switch with a native frame on the stack works or is refused, and all is usable afterwards")
+  @DisplayName(
+      "L3 a switch with a native frame on the stack works or is refused, and all is usable afterwards")
   void nativeFrame() {
     Greenlet g = Greenlet.of(args -> Initialised.SENT.get(), Greenlet.current(), "initialiser");
     Object got = g.switchTo();

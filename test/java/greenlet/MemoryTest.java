@@ -39,14 +39,16 @@ class MemoryTest {
   /** One that is suspended with an object on its stack. */
   private Greenlet suspended() {
     Greenlet main = Greenlet.current();
-    Greenlet g = forget(Greenlet.of(args -> {
-      Object onStack = forget(new Object());
-      try {
-        return main.switchTo();
-      } finally {
-        trace.add(onStack);
-      }
-    }));
+    Greenlet g =
+        forget(
+            Greenlet.of(args -> {
+              Object onStack = forget(new Object());
+              try {
+                return main.switchTo();
+              } finally {
+                trace.add(onStack);
+              }
+            }));
     g.switchTo();
     return g;
   }
@@ -61,7 +63,8 @@ class MemoryTest {
 
   // Ledger: test_finalizer_crash, test_cycle_in_suspended_frame
   @RootTest
-  @DisplayName("G1 a suspended greenlet that nobody can reach is collected with its stack, and nothing in it runs")
+  @DisplayName(
+      "G1 a suspended greenlet that nobody can reach is collected with its stack, and nothing in it runs")
   void suspendedOne() {
     suspended();
     assertCollected(2);
@@ -93,7 +96,8 @@ class MemoryTest {
   }
 
   @RootTest
-  @DisplayName("G1 suspended greenlets in a cycle, by their stacks and their parents, are collected")
+  @DisplayName(
+      "G1 suspended greenlets in a cycle, by their stacks and their parents, are collected")
   void suspendedCycle() {
     makeSuspendedCycle();
     assertCollected(2);
@@ -101,29 +105,35 @@ class MemoryTest {
 
   private void makeSuspendedCycle() {
     Greenlet main = Greenlet.current();
-    Greenlet outer = forget(Greenlet.of(args -> {
-      Greenlet me = Greenlet.current();
-      Greenlet inner = forget(Greenlet.of(none -> {
-        main.switchTo();
-        return me;
-      }));
-      inner.switchTo();
-      return inner;
-    }));
+    Greenlet outer =
+        forget(
+            Greenlet.of(args -> {
+              Greenlet me = Greenlet.current();
+              Greenlet inner =
+                  forget(
+                      Greenlet.of(none -> {
+                        main.switchTo();
+                        return me;
+                      }));
+              inner.switchTo();
+              return inner;
+            }));
     outer.switchTo();
   }
 
   @RootTest
-  @DisplayName("G1 a cursor, iterator, spliterator or stream that is forgotten half way is collected with its stack, and nothing in it runs")
+  @DisplayName(
+      "G1 a cursor, iterator, spliterator or stream that is forgotten half way is collected with its stack, and nothing in it runs")
   void traversal() {
-    Generator<Integer> g = Generator.of(out -> {
-      Object onStack = forget(new Object());
-      try {
-        for (int i = 0; ; i++) out.yield(i);
-      } finally {
-        trace.add(onStack);
-      }
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          Object onStack = forget(new Object());
+          try {
+            for (int i = 0; ; i++) out.yield(i);
+          } finally {
+            trace.add(onStack);
+          }
+        });
     forget(g.iterator()).next();
     forget(g.cursor()).peek();
     forget(g.sharedCursor()).next();
@@ -136,7 +146,8 @@ class MemoryTest {
   }
 
   @RootTest
-  @DisplayName("G1 a greenlet that is suspended in the body of an iterator, and one that a body made, are collected")
+  @DisplayName(
+      "G1 a greenlet that is suspended in the body of an iterator, and one that a body made, are collected")
   void throughBodies() {
     switchAwayInBody();
     suspendInBody();
@@ -145,24 +156,30 @@ class MemoryTest {
 
   private void switchAwayInBody() {
     Greenlet main = Greenlet.current();
-    Generator<Object> g = Generator.of(out -> {
-      forget(new Object());
-      out.yield(main.switchTo());
-    });
+    Generator<Object> g =
+        Generator.of(out -> {
+          forget(new Object());
+          out.yield(main.switchTo());
+        });
     forget(Greenlet.of(args -> forget(g.iterator()).next())).switchTo();
   }
 
   private void suspendInBody() {
-    forget(Generator.<Object>of(out -> {
-      Greenlet puller = Greenlet.current();
-      forget(Greenlet.of(args -> puller.switchTo())).switchTo();
-      out.yield(1);
-    }).iterator()).next();
+    forget(
+            Generator.<Object>of(
+                    out -> {
+                      Greenlet puller = Greenlet.current();
+                      forget(Greenlet.of(args -> puller.switchTo())).switchTo();
+                      out.yield(1);
+                    })
+                .iterator())
+        .next();
   }
 
   // Ledger: test_dead_weakref, test_dead_circular_ref
   @RootTest
-  @DisplayName("G3 a finished greenlet that nobody can reach is collected, also one that returned itself")
+  @DisplayName(
+      "G3 a finished greenlet that nobody can reach is collected, also one that returned itself")
   void finished() {
     forget(Greenlet.of(args -> Greenlet.current())).switchTo();
     assertCollected(1);
@@ -178,11 +195,12 @@ class MemoryTest {
 
   private Greenlet finish() {
     Object ofBody = forget(new Object());
-    Greenlet g = Greenlet.of(args -> {
-      Object onStack = forget(new Object());
-      trace.add(onStack.equals(ofBody));
-      return forget(new Object());
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          Object onStack = forget(new Object());
+          trace.add(onStack.equals(ofBody));
+          return forget(new Object());
+        });
     g.switchTo();
     return g;
   }
@@ -207,15 +225,16 @@ class MemoryTest {
   @DisplayName("V4 values and exceptions that were delivered to a pending switch are not kept")
   void delivered() {
     Greenlet main = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      while (true) {
-        try {
-          main.switchTo();
-        } catch (GreenletExit e) {
-          trace.add("exit");
-        }
-      }
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          while (true) {
+            try {
+              main.switchTo();
+            } catch (GreenletExit e) {
+              trace.add("exit");
+            }
+          }
+        });
     g.switchTo();
     for (int i = 0; i < 100; i++) send(g);
     assertCollected(500);
@@ -233,9 +252,10 @@ class MemoryTest {
   @DisplayName("V4 values that a greenlet sent are not kept once they were delivered")
   void sent() {
     Greenlet main = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      while (true) main.switchTo(forget(new Object()));
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          while (true) main.switchTo(forget(new Object()));
+        });
     for (int i = 0; i < 2; i++) {
       g.switchTo();
       g.switchTo();
@@ -250,10 +270,11 @@ class MemoryTest {
   @DisplayName("V4 the arguments of a body are the body's alone")
   void arguments() {
     Greenlet main = Greenlet.current();
-    Greenlet g = Greenlet.of(args -> {
-      args[0] = null;
-      return main.switchTo();
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          args[0] = null;
+          return main.switchTo();
+        });
     start(g);
     assertCollected(1);
     assertTrue(g.isActive());
@@ -266,9 +287,12 @@ class MemoryTest {
   @RootTest
   @DisplayName("V4 an iterator does not keep the elements that were taken from it")
   void elements() {
-    Iterator<Object> it = Generator.<Object>of(out -> {
-      while (true) yieldNew(out);
-    }).iterator();
+    Iterator<Object> it =
+        Generator.<Object>of(
+                out -> {
+                  while (true) yieldNew(out);
+                })
+            .iterator();
     for (int i = 0; i < 10; i++) it.next();
     forgotten.removeLast(); // lies in the pending yield
     assertCollected(9);
@@ -282,14 +306,17 @@ class MemoryTest {
   // Ledger: test_threaded_leak, test_issue251_killing_cross_thread_leaks_list,
   // test_issue251_issue252_need_to_collect_in_background
   @RootTest
-  @DisplayName("T4 nothing of a thread that has ended is kept: not its root, its greenlets, or their stacks")
+  @DisplayName(
+      "T4 nothing of a thread that has ended is kept: not its root, its greenlets, or their stacks")
   void endedThread() throws Throwable {
     for (Threads kind : Threads.values()) {
-      kind.run("ended", () -> {
-        forget(Greenlet.current());
-        suspended();
-        forget(naturals().iterator()).next();
-      });
+      kind.run(
+          "ended",
+          () -> {
+            forget(Greenlet.current());
+            suspended();
+            forget(naturals().iterator()).next();
+          });
     }
     assertCollected(8);
     assertEquals(List.of(), trace);
@@ -316,9 +343,12 @@ class MemoryTest {
 
   // Ledger: test_untracked_memory_doesnt_increase_unfinished_thread_dealloc_in_main
   @RootTest(Threads.PLATFORM)
-  @DisplayName("T4 twenty thousand greenlets suspended in a thread that ended are never resumed, and collected")
+  @DisplayName(
+      "T4 twenty thousand greenlets suspended in a thread that ended are never resumed, and collected")
   void manyOfEndedThread() throws Throwable {
-    List<Greenlet> held = Threads.VIRTUAL.call("ended", () -> Stream.generate(this::suspended).limit(20_000).toList());
+    List<Greenlet> held =
+        Threads.VIRTUAL.call(
+            "ended", () -> Stream.generate(this::suspended).limit(20_000).toList());
     assertTrue(held.stream().allMatch(Greenlet::isDead));
     held = null;
     assertCollected(40_000);
@@ -330,9 +360,10 @@ class MemoryTest {
   void manyAtOnce() {
     Greenlet main = Greenlet.current();
     int count = 100_000;
-    List<Greenlet> all = IntStream.range(0, count)
-        .mapToObj(i -> Greenlet.of(args -> i + (int) main.switchTo(i)))
-        .toList();
+    List<Greenlet> all =
+        IntStream.range(0, count)
+            .mapToObj(i -> Greenlet.of(args -> i + (int) main.switchTo(i)))
+            .toList();
     for (int i = 0; i < count; i++) assertEquals(i, all.get(i).switchTo());
     assertTrue(all.stream().allMatch(Greenlet::isActive));
     for (int i = 0; i < count; i++) assertEquals(i + 1, all.get(i).switchTo(1));
@@ -342,7 +373,8 @@ class MemoryTest {
   // Ledger: test_untracked_memory_doesnt_increase,
   // test_untracked_memory_doesnt_increase_unfinished_thread_dealloc_in_thread
   @RootTest(Threads.PLATFORM)
-  @DisplayName("G1 the heap stays flat while a million generators are abandoned, and greenlets come and go")
+  @DisplayName(
+      "G1 the heap stays flat while a million generators are abandoned, and greenlets come and go")
   void heapStaysFlat() throws Throwable {
     List<Long> used = new Program("abandon").run("-Xmx512m").stream().map(Long::valueOf).toList();
     assertEquals(Program.MEASUREMENTS, used.size());

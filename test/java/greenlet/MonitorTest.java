@@ -27,12 +27,13 @@ class MonitorTest {
   void acrossSwitches() throws Exception {
     everyScenario(elsewhere -> {
       Greenlet caller = Greenlet.current();
-      Greenlet g = Greenlet.of(args -> {
-        caller.switchTo();
-        elsewhere.run();
-        caller.switchTo();
-        return null;
-      });
+      Greenlet g =
+          Greenlet.of(args -> {
+            caller.switchTo();
+            elsewhere.run();
+            caller.switchTo();
+            return null;
+          });
       while (!g.isDead()) g.switchTo();
     });
   }
@@ -42,18 +43,20 @@ class MonitorTest {
   void acrossSwitchesOfOthers() throws Exception {
     everyScenario(elsewhere -> {
       Greenlet caller = Greenlet.current();
-      Greenlet second = Greenlet.of(args -> {
-        Object mine = new Object();
-        synchronized (mine) {
-          elsewhere.run();
-        }
-        caller.switchTo();
-        return null;
-      });
-      Greenlet first = Greenlet.of(args -> {
-        second.switchTo();
-        return null;
-      });
+      Greenlet second =
+          Greenlet.of(args -> {
+            Object mine = new Object();
+            synchronized (mine) {
+              elsewhere.run();
+            }
+            caller.switchTo();
+            return null;
+          });
+      Greenlet first =
+          Greenlet.of(args -> {
+            second.switchTo();
+            return null;
+          });
       first.switchTo();
       second.switchTo();
     });
@@ -62,30 +65,41 @@ class MonitorTest {
   @RootTest
   @DisplayName("L1 a consumer keeps its monitors across a pull")
   void acrossPulls() throws Exception {
-    everyScenario(elsewhere -> pull(Generator.<Integer>of(out -> {
-      out.yield(1);
-      elsewhere.run();
-      out.yield(2);
-    }).iterator()));
+    everyScenario(elsewhere ->
+        pull(
+            Generator.<Integer>of(
+                    out -> {
+                      out.yield(1);
+                      elsewhere.run();
+                      out.yield(2);
+                    })
+                .iterator()));
   }
 
   @RootTest
-  @DisplayName("L1 a consumer keeps its monitors across a pull from a shared cursor, whose body it carries where it can")
+  @DisplayName(
+      "L1 a consumer keeps its monitors across a pull from a shared cursor, whose body it carries where it can")
   void acrossSharedPulls() throws Exception {
-    everyScenario(elsewhere -> pull(Generator.<Integer>of(out -> {
-      Object mine = new Object();
-      out.yield(1);
-      synchronized (mine) {
-        elsewhere.run();
-      }
-      out.yield(2);
-    }).sharedCursor()));
+    everyScenario(elsewhere ->
+        pull(
+            Generator.<Integer>of(
+                    out -> {
+                      Object mine = new Object();
+                      out.yield(1);
+                      synchronized (mine) {
+                        elsewhere.run();
+                      }
+                      out.yield(2);
+                    })
+                .sharedCursor()));
   }
 
   @RootTest
-  @DisplayName("L1 a consumer keeps its monitors across nested pulls, each by a holder of another one")
+  @DisplayName(
+      "L1 a consumer keeps its monitors across nested pulls, each by a holder of another one")
   void acrossNestedPulls() throws Exception {
-    assumeTrue(Runtime.version().feature() >= 24 || Greenlet.engine().startsWith("continuation"),
+    assumeTrue(
+        Runtime.version().feature() >= 24 || Greenlet.engine().startsWith("continuation"),
         "up to JDK 23 each level pins a carrier thread, of which there are no more than processors");
     everyScenario(elsewhere -> pull(nested(4, elsewhere).iterator()));
   }
@@ -105,7 +119,8 @@ class MonitorTest {
           if (!inner.hasNext()) return;
           assertTrue(Thread.holdsLock(mine));
         }
-        out.yield(inner.next()); // outside of synchronized, in which a yield is refused before JDK 24
+        // outside of synchronized, in which a yield is refused before JDK 24
+        out.yield(inner.next());
       }
     });
   }
@@ -117,7 +132,8 @@ class MonitorTest {
   }
 
   private static void everyScenario(Excursion excursion) throws Exception {
-    assumeTrue(Runtime.version().feature() >= 24 || !Thread.currentThread().isVirtual(),
+    assumeTrue(
+        Runtime.version().feature() >= 24 || !Thread.currentThread().isVirtual(),
         "before JDK 24 a virtual thread that holds a monitor is pinned, and can neither wait nor make room for others");
     for (int count = 1; count <= MOST_MONITORS; count++) {
       for (int entries : new int[] {1, 3}) scenario(count, entries, excursion);
@@ -127,22 +143,31 @@ class MonitorTest {
   private static void scenario(int count, int entries, Excursion excursion) throws Exception {
     Object[] monitors = Stream.generate(Object::new).limit(count).toArray();
     AtomicInteger entered = new AtomicInteger();
-    List<Thread> contenders = Arrays.stream(monitors)
-        .map(monitor -> Thread.ofPlatform().daemon().name("contender").unstarted(() -> {
-          synchronized (monitor) {
-            entered.incrementAndGet();
-          }
-        }))
-        .toList();
-    holding(monitors, 0, entries, () -> {
-      excursion.make(() -> {
-        contenders.forEach(Thread::start);
-        contenders.forEach(t -> Threads.until(() -> t.getState() == Thread.State.BLOCKED));
-      });
-      excursion.make(() -> {});
-      for (Object monitor : monitors) assertTrue(Thread.holdsLock(monitor));
-      assertEquals(0, entered.get());
-    });
+    List<Thread> contenders =
+        Arrays.stream(monitors)
+            .map(monitor ->
+                Thread.ofPlatform()
+                    .daemon()
+                    .name("contender")
+                    .unstarted(() -> {
+                      synchronized (monitor) {
+                        entered.incrementAndGet();
+                      }
+                    }))
+            .toList();
+    holding(
+        monitors,
+        0,
+        entries,
+        () -> {
+          excursion.make(() -> {
+            contenders.forEach(Thread::start);
+            contenders.forEach(t -> Threads.until(() -> t.getState() == Thread.State.BLOCKED));
+          });
+          excursion.make(() -> {});
+          for (Object monitor : monitors) assertTrue(Thread.holdsLock(monitor));
+          assertEquals(0, entered.get());
+        });
     contenders.forEach(t -> Threads.until(() -> !t.isAlive()));
     assertEquals(count, entered.get());
   }

@@ -9,8 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
-import java.util.concurrent.CyclicBarrier;
-import java.util.concurrent.Future;
 import java.lang.ref.WeakReference;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Future;
@@ -30,11 +28,12 @@ class ParentTest {
     Greenlet main = Greenlet.current();
     Greenlet first = Greenlet.of(args -> null);
     Greenlet second = Greenlet.of(args -> null);
-    Greenlet g = Greenlet.of(args -> {
-      Greenlet.current().setParent(second);
-      assertSame(second, Greenlet.current().parent());
-      return main.switchTo();
-    });
+    Greenlet g =
+        Greenlet.of(args -> {
+          Greenlet.current().setParent(second);
+          assertSame(second, Greenlet.current().parent());
+          return main.switchTo();
+        });
     assertNull(main.parent());
     assertSame(main, g.parent());
     g.setParent(first);
@@ -53,10 +52,11 @@ class ParentTest {
   @DisplayName("P1 setting it changes where explicit switches to the parent go")
   void takesEffect() { // Ledger: test_setparent
     Greenlet main = Greenlet.current();
-    Greenlet echo = Greenlet.of(args -> {
-      Object got = args[0];
-      while (true) got = main.switchTo("echo " + got);
-    });
+    Greenlet echo =
+        Greenlet.of(args -> {
+          Object got = args[0];
+          while (true) got = main.switchTo("echo " + got);
+        });
     Greenlet g = Greenlet.of(args -> Greenlet.current().parent().switchTo(args[0]));
     g.setParent(echo);
     assertEquals("echo 1", g.switchTo(1));
@@ -72,8 +72,15 @@ class ParentTest {
     Greenlet grandchild = Greenlet.of(args -> main.switchTo(), child, "grandchild");
     for (int state = 0; state < 3; state++) { // unstarted, suspended, dead
       assertRefused(IllegalArgumentException.class, () -> g.setParent(g), g, "itself", "cycle");
-      assertRefused(IllegalArgumentException.class, () -> g.setParent(child), g, child, "below", "cycle");
-      assertRefused(IllegalArgumentException.class, () -> g.setParent(grandchild), g, grandchild, "below", "cycle");
+      assertRefused(
+          IllegalArgumentException.class, () -> g.setParent(child), g, child, "below", "cycle");
+      assertRefused(
+          IllegalArgumentException.class,
+          () -> g.setParent(grandchild),
+          g,
+          grandchild,
+          "below",
+          "cycle");
       assertSame(main, g.parent());
       g.switchTo();
     }
@@ -111,12 +118,26 @@ class ParentTest {
     Greenlet main = Greenlet.current();
     Greenlet g = named("g", args -> main.switchTo("suspended"));
     g.switchTo();
-    Threads.PLATFORM.run("other", () -> {
-      Greenlet foreign = Greenlet.current();
-      Greenlet below = named("below", args -> null);
-      assertRefused(WrongThreadException.class, () -> g.setParent(foreign), g, "Greenlet[root,", "\"test\"", "\"other\"");
-      assertRefused(WrongThreadException.class, () -> g.setParent(below), g, below, "\"test\"", "\"other\"");
-    });
+    Threads.PLATFORM.run(
+        "other",
+        () -> {
+          Greenlet foreign = Greenlet.current();
+          Greenlet below = named("below", args -> null);
+          assertRefused(
+              WrongThreadException.class,
+              () -> g.setParent(foreign),
+              g,
+              "Greenlet[root,",
+              "\"test\"",
+              "\"other\"");
+          assertRefused(
+              WrongThreadException.class,
+              () -> g.setParent(below),
+              g,
+              below,
+              "\"test\"",
+              "\"other\"");
+        });
     assertSame(main, g.parent());
     assertEquals("usable", g.switchTo("usable"));
   }
@@ -148,7 +169,8 @@ class ParentTest {
     }
   }
 
-  private static boolean isSet(CyclicBarrier together, Greenlet g, Greenlet parent) throws Exception {
+  private static boolean isSet(CyclicBarrier together, Greenlet g, Greenlet parent)
+      throws Exception {
     together.await();
     try {
       g.setParent(parent);
@@ -183,7 +205,8 @@ class ParentTest {
   /** One of two threads that give each other their ancestors, and then each tries to close the circle. */
   private static final class Circle {
     private static final int ROUNDS = 300;
-    private static final int ANCESTORS = 2_000; // to look through takes long enough for both to be at it
+    // to look through takes long enough for both to be at it
+    private static final int ANCESTORS = 2_000;
 
     private final CyclicBarrier both = new CyclicBarrier(2);
     private final Greenlet[] below = new Greenlet[2];
@@ -209,7 +232,8 @@ class ParentTest {
         }
         both.await();
         int length = 0;
-        for (Greenlet g = below[mine]; g != null; g = g.parent()) assertTrue(length++ < 4 * ANCESTORS, "a cycle");
+        for (Greenlet g = below[mine]; g != null; g = g.parent())
+          assertTrue(length++ < 4 * ANCESTORS, "a cycle");
         both.await();
       }
       return refused;

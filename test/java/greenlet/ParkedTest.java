@@ -21,16 +21,21 @@ class ParkedTest {
 
   @BeforeAll
   static void carriedGreenlets() {
-    assumeTrue(VirtualThreads.canBeCarried() && EngineChoice.engine() instanceof VirtualThreadEngine, "carried greenlets");
+    assumeTrue(
+        VirtualThreads.canBeCarried() && EngineChoice.engine() instanceof VirtualThreadEngine,
+        "carried greenlets");
   }
 
   private Future<Void> parks(CountDownLatch latch, Runnable first) {
     Thread waiting = Thread.currentThread();
-    Future<Void> opener = Threads.PLATFORM.start("opener", () -> {
-      Threads.untilWaiting(waiting);
-      latch.countDown();
-      return null;
-    });
+    Future<Void> opener =
+        Threads.PLATFORM.start(
+            "opener",
+            () -> {
+              Threads.untilWaiting(waiting);
+              latch.countDown();
+              return null;
+            });
     first.run();
     return opener;
   }
@@ -44,7 +49,8 @@ class ParkedTest {
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("A greenlet that waits in the JDK is reported once it is suspended, by name, and goes on afterwards")
+  @DisplayName(
+      "A greenlet that waits in the JDK is reported once it is suspended, by name, and goes on afterwards")
   void greenlet() {
     ThreadState.here().parkListener = g -> trace.add(g.name() + " parked");
     Greenlet.of(args -> waitForLatch(), Greenlet.current(), "g").switchTo();
@@ -54,19 +60,25 @@ class ParkedTest {
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("So is the body that a greenlet pulls from; switches, yields and what the root does are not")
+  @DisplayName(
+      "So is the body that a greenlet pulls from; switches, yields and what the root does are not")
   void body() {
     ThreadState.here().parkListener = g -> trace.add(g.name() + " parked");
     Greenlet root = Greenlet.current();
-    Generator<Object> waits = Generator.of(out -> {
-      out.yield("first");
-      waitForLatch();
-    });
-    Greenlet g = Greenlet.of(args -> {
-      Cursor<Object> c = waits.cursor();
-      root.switchTo(c.next());
-      return c.hasNext();
-    }, root, "g");
+    Generator<Object> waits =
+        Generator.of(out -> {
+          out.yield("first");
+          waitForLatch();
+        });
+    Greenlet g =
+        Greenlet.of(
+            args -> {
+              Cursor<Object> c = waits.cursor();
+              root.switchTo(c.next());
+              return c.hasNext();
+            },
+            root,
+            "g");
     assertEquals("first", g.switchTo());
     assertEquals(List.of(), trace);
     assertEquals(false, g.switchTo());

@@ -18,11 +18,17 @@ record Program(String scenario) {
 
   /** Runs it with this JVM's engine, and {@code options} for the JVM besides; returns the lines that it printed. */
   List<String> run(String... options) throws Exception {
-    Stream<String> engine = ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-        .filter(option -> option.matches("(-Dgreenlet\\.|--add-exports|--add-opens|--enable-preview).*"));
-    return launch(Stream.of(engine, Stream.of(options), Stream.of("-cp", System.getProperty("java.class.path"), Program.class.getName()))
-        .flatMap(all -> all)
-        .toList());
+    Stream<String> engine =
+        ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+            .filter(option ->
+                option.matches("(-Dgreenlet\\.|--add-exports|--add-opens|--enable-preview).*"));
+    return launch(
+        Stream.of(
+                engine,
+                Stream.of(options),
+                Stream.of("-cp", System.getProperty("java.class.path"), Program.class.getName()))
+            .flatMap(all -> all)
+            .toList());
   }
 
   /** Runs it with nothing but {@code options} for the JVM, of which the last names the main class. */
@@ -33,7 +39,11 @@ record Program(String scenario) {
     command.add(scenario);
     Path out = Files.createTempFile("program", ".txt");
     try {
-      Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(out.toFile()).start();
+      Process process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(out.toFile())
+              .start();
       Threads.await(process);
       List<String> lines = Files.readAllLines(out);
       assertEquals(0, process.exitValue(), () -> String.join("\n", lines));
@@ -70,13 +80,15 @@ record Program(String scenario) {
   private static void suspend(int count) {
     Greenlet main = Greenlet.current();
     for (int i = 0; i < count; i++) {
-      Greenlet.of(args -> {
-        try {
-          return main.switchTo();
-        } finally {
-          System.out.println("finally");
-        }
-      }).switchTo();
+      Greenlet.of(
+              args -> {
+                try {
+                  return main.switchTo();
+                } finally {
+                  System.out.println("finally");
+                }
+              })
+          .switchTo();
     }
   }
 
@@ -86,13 +98,15 @@ record Program(String scenario) {
 
   private static void suspendInCatch() {
     Greenlet main = Greenlet.current();
-    Greenlet.of(args -> {
-      try {
-        throw new IllegalStateException();
-      } catch (IllegalStateException e) {
-        return List.of(e, main.switchTo());
-      }
-    }).switchTo();
+    Greenlet.of(
+            args -> {
+              try {
+                throw new IllegalStateException();
+              } catch (IllegalStateException e) {
+                return List.of(e, main.switchTo());
+              }
+            })
+        .switchTo();
   }
 
   private static void inEndedThreads(int count) throws Throwable {
@@ -103,23 +117,29 @@ record Program(String scenario) {
   private static void inLiveThreads() throws InterruptedException {
     var inside = new CountDownLatch(2);
     for (Threads kind : Threads.values()) {
-      kind.start("blocked", () -> Greenlet.of(args -> {
-        inside.countDown();
-        new CountDownLatch(1).await();
-        return null;
-      }).switchTo());
+      kind.start(
+          "blocked",
+          () ->
+              Greenlet.of(
+                      args -> {
+                        inside.countDown();
+                        new CountDownLatch(1).await();
+                        return null;
+                      })
+                  .switchTo());
     }
     Threads.await(inside);
   }
 
   private static void pull() {
-    Generator<Integer> g = Generator.of(out -> {
-      try {
-        for (int i = 0; ; i++) out.yield(i);
-      } finally {
-        System.out.println("finally");
-      }
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try {
+            for (int i = 0; ; i++) out.yield(i);
+          } finally {
+            System.out.println("finally");
+          }
+        });
     for (int i = 0; i < 10; i++) {
       g.iterator().next();
       g.stream().iterator().next();
@@ -130,15 +150,21 @@ record Program(String scenario) {
   private static void atExit(int count) {
     Greenlet main = Greenlet.current();
     suspend(count);
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-      Greenlet root = Greenlet.current();
-      System.out.println("root of its own " + (root != main && root.parent() == null && root.isActive()));
-      List<Object> events = new ArrayList<>();
-      System.out.println("no listener " + (Greenlet.setListener((event, origin, target) -> events.add(event)) == null));
-      System.out.println(Greenlet.of(args -> "result " + root.switchTo("sent")).switchTo());
-      System.out.println(Generator.of(out -> out.yield("element")).iterator().next());
-      System.out.println(events);
-    }));
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(() -> {
+              Greenlet root = Greenlet.current();
+              System.out.println(
+                  "root of its own " + (root != main && root.parent() == null && root.isActive()));
+              List<Object> events = new ArrayList<>();
+              System.out.println(
+                  "no listener "
+                      + (Greenlet.setListener((event, origin, target) -> events.add(event))
+                          == null));
+              System.out.println(Greenlet.of(args -> "result " + root.switchTo("sent")).switchTo());
+              System.out.println(Generator.of(out -> out.yield("element")).iterator().next());
+              System.out.println(events);
+            }));
   }
 
   /** Each use twice, and what comes of it. */
@@ -162,9 +188,10 @@ record Program(String scenario) {
   }
 
   private static List<Object> pullInTurn() {
-    Generator<Integer> naturals = Generator.of(out -> {
-      for (int i = 0; ; i++) out.yield(i);
-    });
+    Generator<Integer> naturals =
+        Generator.of(out -> {
+          for (int i = 0; ; i++) out.yield(i);
+        });
     List<Object> trace = new ArrayList<>();
     for (Cursor<Integer> c : List.of(naturals.cursor(), naturals.sharedCursor())) {
       for (int i = 0; i < 2; i++) trace.add(c.next());
@@ -173,9 +200,10 @@ record Program(String scenario) {
   }
 
   private static void abandon() {
-    Generator<Integer> naturals = Generator.of(out -> {
-      for (int i = 0; ; i++) out.yield(i);
-    });
+    Generator<Integer> naturals =
+        Generator.of(out -> {
+          for (int i = 0; ; i++) out.yield(i);
+        });
     for (int measurement = 0; measurement < MEASUREMENTS; measurement++) {
       for (int i = 0; i < 1_000_000 / MEASUREMENTS; i++) naturals.iterator().next();
       for (int i = 0; i < 10_000; i++) Greenlet.of(args -> null).switchTo();

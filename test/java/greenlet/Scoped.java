@@ -15,12 +15,14 @@ final class Scoped {
     return Runtime.version().feature() >= 25;
   }
 
-  private static Method method(String type, String name, Class<?>... parameters) throws ReflectiveOperationException {
+  private static Method method(String type, String name, Class<?>... parameters)
+      throws ReflectiveOperationException {
     return Class.forName("java.lang." + type).getMethod(name, parameters);
   }
 
   void where(Object value, Runnable run) throws Exception {
-    Object carrier = method("ScopedValue", "where", key.getClass(), Object.class).invoke(null, key, value);
+    Object carrier =
+        method("ScopedValue", "where", key.getClass(), Object.class).invoke(null, key, value);
     try {
       method("ScopedValue$Carrier", "run", Runnable.class).invoke(carrier, run);
     } catch (java.lang.reflect.InvocationTargetException e) {

@@ -10,7 +10,8 @@ import org.junit.jupiter.api.DisplayName;
 /** Suspended greenlets never keep the JVM from exiting, and are usable while it does: rule T5. */
 class ShutdownTest {
   private static void assertExits(String... scenarios) throws Exception {
-    for (String scenario : scenarios) assertEquals(List.of("main ends"), new Program(scenario).run(), scenario);
+    for (String scenario : scenarios)
+      assertEquals(List.of("main ends"), new Program(scenario).run(), scenario);
   }
 
   // Ledger: test_active_greenlet_at_shutdown_no_crash, test_multiple_active_greenlets_at_shutdown,
@@ -43,13 +44,20 @@ class ShutdownTest {
 
   // Ledger: test_getcurrent_during_atexit_no_crash, test_gettrace_during_atexit_no_crash,
   // test_settrace_during_atexit_no_crash, test_getcurrent_with_active_greenlets_during_atexit,
-  // test_greenlet_construction_during_atexit_no_crash, test_greenlet_construction_with_active_greenlets_during_atexit,
+  // test_greenlet_construction_during_atexit_no_crash,
+  // test_greenlet_construction_with_active_greenlets_during_atexit,
   // test_greenlet_construction_with_cross_thread_deleteme_during_atexit
   @RootTest(Threads.PLATFORM)
   @DisplayName("T5 all is usable in a shutdown hook")
   void shutdownHook() throws Exception {
     List<String> expected =
-        List.of("main ends", "root of its own true", "no listener true", "sent", "element", "[SWITCH, SWITCH]");
+        List.of(
+            "main ends",
+            "root of its own true",
+            "no listener true",
+            "sent",
+            "element",
+            "[SWITCH, SWITCH]");
     for (String scenario : List.of("hook", "hook, suspended", "hook, ended threads")) {
       assertEquals(expected, new Program(scenario).run(), scenario);
     }

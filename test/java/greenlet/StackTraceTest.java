@@ -30,7 +30,9 @@ class StackTraceTest {
   /** The methods of this class on it, the body's own as "body", after a check that none of the library's are there. */
   private static List<String> methods(StackTraceElement[] stack) {
     for (StackTraceElement frame : stack) {
-      assertTrue(!frame.getClassName().startsWith("greenlet.") || isOfTest(frame), () -> Arrays.toString(stack));
+      assertTrue(
+          !frame.getClassName().startsWith("greenlet.") || isOfTest(frame),
+          () -> Arrays.toString(stack));
     }
     return Arrays.stream(stack)
         .filter(StackTraceTest::isOfTest)
@@ -63,14 +65,16 @@ class StackTraceTest {
     Generator<Integer> inner = Generator.of(out -> out.yield(1));
     Generator<Integer> outer = Generator.of(out -> out.yield(inner.cursor().next()));
     AtomicReference<Greenlet> latest = new AtomicReference<>(Greenlet.current());
-    Threads.whileAnother(() -> latest.get().stackTrace(), () -> {
-      for (int i = 0; i < 5_000; i++) {
-        Cursor<Integer> c = i % 2 == 0 ? outer.cursor() : outer.sharedCursor();
-        Greenlet g = Greenlet.of(args -> c.next());
-        latest.set(g);
-        assertEquals(1, g.switchTo());
-      }
-    });
+    Threads.whileAnother(
+        () -> latest.get().stackTrace(),
+        () -> {
+          for (int i = 0; i < 5_000; i++) {
+            Cursor<Integer> c = i % 2 == 0 ? outer.cursor() : outer.sharedCursor();
+            Greenlet g = Greenlet.of(args -> c.next());
+            latest.set(g);
+            assertEquals(1, g.switchTo());
+          }
+        });
   }
 
   @RootTest
@@ -90,17 +94,24 @@ class StackTraceTest {
     var running = new AtomicReference<Greenlet>();
     var inside = new CountDownLatch(1);
     var seen = new CountDownLatch(1);
-    Future<Object> owner = Threads.PLATFORM.start("owner", () -> Greenlet.of(args -> {
-      running.set(Greenlet.current());
-      return waitInside(inside, seen);
-    }).switchTo());
+    Future<Object> owner =
+        Threads.PLATFORM.start(
+            "owner",
+            () ->
+                Greenlet.of(
+                        args -> {
+                          running.set(Greenlet.current());
+                          return waitInside(inside, seen);
+                        })
+                    .switchTo());
     Threads.await(inside);
     Threads.until(() -> methods(running.get().stackTrace()).equals(List.of("waitInside", "body")));
     seen.countDown();
     Threads.await(owner);
   }
 
-  private static Object waitInside(CountDownLatch inside, CountDownLatch seen) throws InterruptedException {
+  private static Object waitInside(CountDownLatch inside, CountDownLatch seen)
+      throws InterruptedException {
     inside.countDown();
     seen.await();
     return null;
@@ -108,14 +119,16 @@ class StackTraceTest {
 
   // Ledger: test_get_stack_with_nested_c_calls
   @RootTest
-  @DisplayName("S3 the stack shows the frames in order through nested callbacks, and goes on from there")
+  @DisplayName(
+      "S3 the stack shows the frames in order through nested callbacks, and goes on from there")
   void nestedCallbacks() {
     Greenlet main = Greenlet.current();
     Greenlet g = Greenlet.of(args -> nested(main, 5));
     g.switchTo();
     assertEquals(
-        List.of("inner", "outer", "nested", "body", "nested", "body", "nested", "body", "nested", "body", "nested", "body",
-            "nested", "body"),
+        List.of(
+            "inner", "outer", "nested", "body", "nested", "body", "nested", "body", "nested",
+            "body", "nested", "body", "nested", "body"),
         methods(g.stackTrace()));
     assertEquals(320, g.switchTo(10));
   }
@@ -137,23 +150,30 @@ class StackTraceTest {
   }
 
   @RootTest
-  @DisplayName("S3 the stack of a greenlet that pulls has the body's frames on top, and nothing of how it is run")
+  @DisplayName(
+      "S3 the stack of a greenlet that pulls has the body's frames on top, and nothing of how it is run")
   void ofPuller() {
     Generator<StackTraceElement[]> g = Generator.of(out -> out.yield(ownStack()));
-    for (Cursor<StackTraceElement[]> c : hidesMounted() ? List.of(g.cursor()) : List.of(g.cursor(), g.sharedCursor())) {
-      List<String> stack = methods((StackTraceElement[]) Greenlet.of(args -> pullNext(c)).switchTo());
+    for (Cursor<StackTraceElement[]> c :
+        hidesMounted() ? List.of(g.cursor()) : List.of(g.cursor(), g.sharedCursor())) {
+      List<String> stack =
+          methods((StackTraceElement[]) Greenlet.of(args -> pullNext(c)).switchTo());
       assertEquals(List.of("ownStack", "body", "pullNext", "body"), stack);
     }
-    if (Thread.currentThread().isVirtual()) return; // of one that is about to park, the JDK now and then gives no frames
+    // of one that is about to park, the JDK now and then gives no frames
+    if (Thread.currentThread().isVirtual()) return;
     for (Cursor<StackTraceElement[]> c : List.of(g.cursor(), g.sharedCursor())) {
-      StackTraceElement[] ofRoot = Arrays.copyOf((StackTraceElement[]) pullNext(c), 4); // below lies the test runner
+      // below lies the test runner
+      StackTraceElement[] ofRoot = Arrays.copyOf((StackTraceElement[]) pullNext(c), 4);
       assertEquals(List.of("ownStack", "body", "pullNext", "ofPuller"), methods(ofRoot));
     }
   }
 
   /** From JDK 27 on a virtual thread that waits does not always show the frames of the continuation that it has mounted. */
   private static boolean hidesMounted() {
-    return Runtime.version().feature() >= 27 && Thread.currentThread().isVirtual() && EngineChoice.engine() instanceof ContinuationEngine;
+    return Runtime.version().feature() >= 27
+        && Thread.currentThread().isVirtual()
+        && EngineChoice.engine() instanceof ContinuationEngine;
   }
 
   private static Object pullNext(Iterator<?> it) {
@@ -165,7 +185,8 @@ class StackTraceTest {
   }
 
   @RootTest
-  @DisplayName("E1 the stack trace of an exception has the frames of the greenlet or body that it was raised in")
+  @DisplayName(
+      "E1 the stack trace of an exception has the frames of the greenlet or body that it was raised in")
   void ofException() {
     Greenlet g = Greenlet.of(args -> fail());
     Throwable ofGreenlet = assertThrows(UnsupportedOperationException.class, g::switchTo);
@@ -176,7 +197,10 @@ class StackTraceTest {
   }
 
   private static List<String> ofTest(Throwable thrown) {
-    return methods(Arrays.stream(thrown.getStackTrace()).filter(StackTraceTest::isOfTest).toArray(StackTraceElement[]::new));
+    return methods(
+        Arrays.stream(thrown.getStackTrace())
+            .filter(StackTraceTest::isOfTest)
+            .toArray(StackTraceElement[]::new));
   }
 
   private static Object fail() {

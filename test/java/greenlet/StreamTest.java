@@ -25,16 +25,17 @@ import org.junit.jupiter.api.extension.ExtendWith;
 class StreamTest {
   private final List<Object> trace = new ArrayList<>();
 
-  private final Generator<Integer> naturals = Generator.of(out -> {
-    try {
-      for (int i = 0; ; i++) {
-        trace.add("yields " + i);
-        out.yield(i);
-      }
-    } finally {
-      trace.add("finally");
-    }
-  });
+  private final Generator<Integer> naturals =
+      Generator.of(out -> {
+        try {
+          for (int i = 0; ; i++) {
+            trace.add("yields " + i);
+            out.yield(i);
+          }
+        } finally {
+          trace.add("finally");
+        }
+      });
 
   @RootTest
   @DisplayName("A stream is lazy: the body runs as far as elements are asked for")
@@ -78,14 +79,18 @@ class StreamTest {
   }
 
   @RootTest
-  @DisplayName("A body that yields while its stream is closed gets the GreenletExit again; its exception comes out of close")
+  @DisplayName(
+      "A body that yields while its stream is closed gets the GreenletExit again; its exception comes out of close")
   void closeAwkward() {
     IOException failure = new IOException();
-    Stream<Integer> stream = Generator.<Integer>of(out -> {
-      assertThrows(GreenletExit.class, () -> out.yield(1));
-      assertThrows(GreenletExit.class, () -> out.yield(2));
-      throw failure;
-    }).stream();
+    Stream<Integer> stream =
+        Generator.<Integer>of(
+            out -> {
+              assertThrows(GreenletExit.class, () -> out.yield(1));
+              assertThrows(GreenletExit.class, () -> out.yield(2));
+              throw failure;
+            })
+            .stream();
     Iterator<Integer> it = stream.iterator();
     assertEquals(1, it.next());
     assertSame(failure, assertThrows(Throwable.class, stream::close));
@@ -97,7 +102,8 @@ class StreamTest {
     Spliterator<Integer> elements = naturals.spliterator();
     List<Integer> got = new ArrayList<>();
     assertTrue(elements.tryAdvance(got::add));
-    for (Threads kind : Threads.values()) assertTrue(kind.call("other", () -> elements.tryAdvance(got::add)));
+    for (Threads kind : Threads.values())
+      assertTrue(kind.call("other", () -> elements.tryAdvance(got::add)));
     assertTrue(elements.tryAdvance(got::add));
     assertEquals(List.of(0, 1, 2, 3), got);
   }
@@ -105,15 +111,20 @@ class StreamTest {
   @RootTest
   @DisplayName("The body of a stream runs as part of whoever continues it")
   void currentElsewhere() throws Throwable {
-    Spliterator<Greenlet> elements = Generator.<Greenlet>of(out -> {
-      while (true) out.yield(Greenlet.current());
-    }).spliterator();
+    Spliterator<Greenlet> elements =
+        Generator.<Greenlet>of(
+                out -> {
+                  while (true) out.yield(Greenlet.current());
+                })
+            .spliterator();
     Greenlet main = Greenlet.current();
     assertTrue(elements.tryAdvance(g -> assertSame(main, g)));
-    Threads.PLATFORM.run("other", () -> {
-      Greenlet other = Greenlet.current();
-      assertTrue(elements.tryAdvance(g -> assertSame(other, g)));
-    });
+    Threads.PLATFORM.run(
+        "other",
+        () -> {
+          Greenlet other = Greenlet.current();
+          assertTrue(elements.tryAdvance(g -> assertSame(other, g)));
+        });
     assertTrue(elements.tryAdvance(g -> assertSame(main, g)));
   }
 
@@ -130,13 +141,17 @@ class StreamTest {
   @RootTest
   @DisplayName("An iterator inside the body of a stream goes along to the next thread")
   void iteratorInside() throws Throwable {
-    Spliterator<Integer> elements = Generator.<Integer>of(out -> {
-      for (int i : Generator.<Integer>of(in -> {
-        for (int n = 0; n < 3; n++) in.yield(n);
-      })) {
-        out.yield(i);
-      }
-    }).spliterator();
+    Spliterator<Integer> elements =
+        Generator.<Integer>of(
+                out -> {
+                  for (int i :
+                      Generator.<Integer>of(in -> {
+                        for (int n = 0; n < 3; n++) in.yield(n);
+                      })) {
+                    out.yield(i);
+                  }
+                })
+            .spliterator();
     assertTrue(elements.tryAdvance(trace::add));
     Threads.VIRTUAL.run("other", () -> assertTrue(elements.tryAdvance(trace::add)));
     assertTrue(elements.tryAdvance(trace::add));
@@ -145,13 +160,15 @@ class StreamTest {
   }
 
   @RootTest
-  @DisplayName("An exception of the body comes out of the stream's operation, checked too, and the stream is over")
+  @DisplayName(
+      "An exception of the body comes out of the stream's operation, checked too, and the stream is over")
   void bodyFails() {
     IOException failure = new IOException();
-    Generator<Integer> g = Generator.of(out -> {
-      out.yield(1);
-      throw failure;
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          out.yield(1);
+          throw failure;
+        });
     assertSame(failure, assertThrows(Throwable.class, () -> g.stream().toList()));
     Spliterator<Integer> elements = g.spliterator();
     assertTrue(elements.tryAdvance(trace::add));
@@ -164,11 +181,16 @@ class StreamTest {
   @DisplayName("A stream cannot be pulled or closed from inside its own body, and goes on")
   void pulledInside() {
     List<Stream<Integer>> self = new ArrayList<>();
-    Generator<Integer> g = Generator.of(out -> {
-      assertRefused(IllegalStateException.class, self.getFirst()::close,
-          Greenlet.current(), "generator-", "is pulling from it");
-      out.yield(1);
-    });
+    Generator<Integer> g =
+        Generator.of(out -> {
+          assertRefused(
+              IllegalStateException.class,
+              self.getFirst()::close,
+              Greenlet.current(),
+              "generator-",
+              "is pulling from it");
+          out.yield(1);
+        });
     self.add(g.stream());
     assertEquals(1, self.getFirst().iterator().next());
     Spliterator<Integer> elements = g.spliterator();
@@ -180,7 +202,8 @@ class StreamTest {
   @RootTest
   @DisplayName("What remains of a stream that was begun can be pushed")
   void remaining() {
-    Spliterator<Integer> elements = Generator.<Integer>of(out -> List.of(1, 2, 3).forEach(out::yield)).spliterator();
+    Spliterator<Integer> elements =
+        Generator.<Integer>of(out -> List.of(1, 2, 3).forEach(out::yield)).spliterator();
     assertTrue(elements.tryAdvance(i -> trace.add("first " + i)));
     elements.forEachRemaining(i -> trace.add("rest " + i));
     elements.forEachRemaining(i -> trace.add("nothing " + i));

@@ -42,18 +42,21 @@ class ThreadTest {
     Greenlet root = Greenlet.current();
     assertSame(root, Greenlet.current());
     for (Threads kind : Threads.values()) {
-      kind.run("other", () -> {
-        Greenlet other = Greenlet.current();
-        assertNotSame(root, other);
-        assertNull(other.parent());
-        assertSame(other, Greenlet.of(args -> Greenlet.current().parent()).switchTo());
-      });
+      kind.run(
+          "other",
+          () -> {
+            Greenlet other = Greenlet.current();
+            assertNotSame(root, other);
+            assertNull(other.parent());
+            assertSame(other, Greenlet.of(args -> Greenlet.current().parent()).switchTo());
+          });
     }
   }
 
   // Ledger: test_switch_to_another_thread
   @RootTest
-  @DisplayName("T2 W1 a greenlet of another thread is out of reach, in every state, and nothing changes")
+  @DisplayName(
+      "T2 W1 a greenlet of another thread is out of reach, in every state, and nothing changes")
   void otherThread() throws Throwable {
     Greenlet root = Greenlet.current();
     Greenlet.setListener((event, origin, target) -> trace.add(event));
@@ -63,20 +66,24 @@ class ThreadTest {
     dead.switchTo();
     trace.clear();
     for (Threads kind : Threads.values()) {
-      kind.run("other", () -> {
-        Greenlet.setListener((event, origin, target) -> trace.add(event));
-        for (Greenlet g : List.of(unstarted, suspended, dead, root)) {
-          Object[] told = {g, "\"test\"", "Greenlet[root, running, thread \"other\"]", "its thread instead"};
-          assertRefused(WrongThreadException.class, g::switchTo, told);
-          assertRefused(WrongThreadException.class, () -> g.switchTo(1), told);
-          assertRefused(WrongThreadException.class, () -> g.switchTo(1, 2), told);
-          assertRefused(WrongThreadException.class, g::throwInto, told);
-          assertRefused(WrongThreadException.class, () -> g.throwInto(new Exception()), told);
-        }
-        assertEquals(List.of(), trace);
-        assertEquals("usable", Greenlet.of(args -> "usable").switchTo());
-        trace.clear();
-      });
+      kind.run(
+          "other",
+          () -> {
+            Greenlet.setListener((event, origin, target) -> trace.add(event));
+            for (Greenlet g : List.of(unstarted, suspended, dead, root)) {
+              Object[] told = {
+                g, "\"test\"", "Greenlet[root, running, thread \"other\"]", "its thread instead"
+              };
+              assertRefused(WrongThreadException.class, g::switchTo, told);
+              assertRefused(WrongThreadException.class, () -> g.switchTo(1), told);
+              assertRefused(WrongThreadException.class, () -> g.switchTo(1, 2), told);
+              assertRefused(WrongThreadException.class, g::throwInto, told);
+              assertRefused(WrongThreadException.class, () -> g.throwInto(new Exception()), told);
+            }
+            assertEquals(List.of(), trace);
+            assertEquals("usable", Greenlet.of(args -> "usable").switchTo());
+            trace.clear();
+          });
     }
     assertFalse(unstarted.isActive());
     assertEquals("fine", unstarted.switchTo());
@@ -87,13 +94,15 @@ class ThreadTest {
   /** What a thread leaves behind that has ended. */
   private record Remains(Greenlet root, Greenlet suspended, Greenlet unstarted, Greenlet finished) {
     static Remains of(Threads kind) throws Throwable {
-      return kind.call("ended", () -> {
-        Greenlet root = Greenlet.current();
-        Greenlet finished = Greenlet.of(args -> null, root, "finished");
-        finished.switchTo();
-        Greenlet unstarted = Greenlet.of(args -> args[0], root, "unstarted");
-        return new Remains(root, ThreadTest.suspended("suspended"), unstarted, finished);
-      });
+      return kind.call(
+          "ended",
+          () -> {
+            Greenlet root = Greenlet.current();
+            Greenlet finished = Greenlet.of(args -> null, root, "finished");
+            finished.switchTo();
+            Greenlet unstarted = Greenlet.of(args -> args[0], root, "unstarted");
+            return new Remains(root, ThreadTest.suspended("suspended"), unstarted, finished);
+          });
     }
   }
 
@@ -104,9 +113,12 @@ class ThreadTest {
     for (Threads kind : Threads.values()) {
       Remains left = Remains.of(kind);
       for (Greenlet g : List.of(left.root, left.suspended, left.finished)) {
-        assertEquals(List.of(false, true, 0), List.of(g.isActive(), g.isDead(), g.stackTrace().length));
+        assertEquals(
+            List.of(false, true, 0), List.of(g.isActive(), g.isDead(), g.stackTrace().length));
       }
-      assertEquals("Greenlet[suspended, dead, thread \"ended\", which has ended]", left.suspended.toString());
+      assertEquals(
+          "Greenlet[suspended, dead, thread \"ended\", which has ended]",
+          left.suspended.toString());
       assertEquals("Greenlet[root, dead, thread \"ended\", which has ended]", left.root.toString());
       left.suspended.close();
     }
@@ -114,7 +126,8 @@ class ThreadTest {
 
   // Ledger: test_throw_to_dead_thread_doesnt_crash, test_throw_to_dead_thread_doesnt_crash_wait
   @RootTest
-  @DisplayName("S6 T2 a switch or throw to what belongs to a thread that has ended is an error that says so")
+  @DisplayName(
+      "S6 T2 a switch or throw to what belongs to a thread that has ended is an error that says so")
   void switchToEndedThread() throws Throwable {
     for (Threads kind : Threads.values()) {
       Remains left = Remains.of(kind);
@@ -128,12 +141,19 @@ class ThreadTest {
   }
 
   @RootTest
-  @DisplayName("S7 an unstarted greenlet of a thread that has ended works once it has a parent in a live one")
+  @DisplayName(
+      "S7 an unstarted greenlet of a thread that has ended works once it has a parent in a live one")
   void unstartedOfEndedThread() throws Throwable {
     for (Threads kind : Threads.values()) {
       Greenlet g = Remains.of(kind).unstarted;
       assertEquals(List.of(false, false), List.of(g.isActive(), g.isDead()));
-      assertRefused(WrongThreadException.class, () -> g.switchTo(1), g, "\"test\"", "\"ended\"", "give it a parent");
+      assertRefused(
+          WrongThreadException.class,
+          () -> g.switchTo(1),
+          g,
+          "\"test\"",
+          "\"ended\"",
+          "give it a parent");
       assertRefused(WrongThreadException.class, g::throwInto, g, "\"ended\"");
       g.setParent(Greenlet.current());
       assertEquals(1, g.switchTo(1));
@@ -146,12 +166,15 @@ class ThreadTest {
     Greenlet root = Greenlet.current();
     Greenlet g = Greenlet.of(args -> Greenlet.current().parent());
     Greenlet child = Greenlet.of(args -> "child", g, "child");
-    Threads.PLATFORM.run("other", () -> {
-      Greenlet other = Greenlet.current();
-      assertRefused(WrongThreadException.class, child::switchTo, child, "\"test\"", "\"other\"");
-      g.setParent(other);
-      assertSame(other, g.switchTo());
-    });
+    Threads.PLATFORM.run(
+        "other",
+        () -> {
+          Greenlet other = Greenlet.current();
+          assertRefused(
+              WrongThreadException.class, child::switchTo, child, "\"test\"", "\"other\"");
+          g.setParent(other);
+          assertSame(other, g.switchTo());
+        });
     assertRefused(WrongThreadException.class, child::switchTo, child, "\"other\"");
     child.setParent(root);
     assertEquals("child", child.switchTo());
@@ -162,7 +185,8 @@ class ThreadTest {
   @DisplayName("T1 the greenlets of ten threads do not disturb each other")
   void tenThreads() throws Throwable {
     List<Future<List<Integer>>> threads = new ArrayList<>();
-    for (int i = 0; i < 10; i++) threads.add(Threads.values()[i % 2].start("worker-" + i, ThreadTest::countInTurns));
+    for (int i = 0; i < 10; i++)
+      threads.add(Threads.values()[i % 2].start("worker-" + i, ThreadTest::countInTurns));
     for (Future<List<Integer>> thread : threads) {
       assertEquals(IntStream.range(0, 1_000).boxed().toList(), Threads.await(thread));
     }
@@ -171,13 +195,14 @@ class ThreadTest {
   private static List<Integer> countInTurns() {
     Greenlet root = Greenlet.current();
     List<Integer> counted = new ArrayList<>();
-    Greenlet odd = Greenlet.of(args -> {
-      for (int i = 1; i < 1_000; i += 2) {
-        counted.add(i);
-        root.switchTo();
-      }
-      return null;
-    });
+    Greenlet odd =
+        Greenlet.of(args -> {
+          for (int i = 1; i < 1_000; i += 2) {
+            counted.add(i);
+            root.switchTo();
+          }
+          return null;
+        });
     for (int i = 0; i < 1_000; i += 2) {
       counted.add(i);
       odd.switchTo();
@@ -187,18 +212,25 @@ class ThreadTest {
 
   // Ledger: test_implicit_parent_with_threads
   @RootTest(Threads.PLATFORM)
-  @DisplayName("C1 the parent is the current greenlet of the creating thread, whatever others create meanwhile")
+  @DisplayName(
+      "C1 the parent is the current greenlet of the creating thread, whatever others create meanwhile")
   void creationInManyThreads() throws Throwable {
     List<Future<Boolean>> threads = new ArrayList<>();
     for (int i = 0; i < 8; i++) {
-      threads.add(Threads.values()[i % 2].start("creator-" + i, () -> {
-        for (int n = 0; n < 2_000; n++) {
-          boolean right = (boolean) Greenlet.of(args ->
-              Greenlet.of(none -> null).parent() == Greenlet.current()).switchTo();
-          if (!right) return false;
-        }
-        return true;
-      }));
+      threads.add(
+          Threads.values()[i % 2].start(
+              "creator-" + i,
+              () -> {
+                for (int n = 0; n < 2_000; n++) {
+                  boolean right =
+                      (boolean)
+                          Greenlet.of(
+                                  args -> Greenlet.of(none -> null).parent() == Greenlet.current())
+                              .switchTo();
+                  if (!right) return false;
+                }
+                return true;
+              }));
     }
     for (Future<Boolean> thread : threads) assertTrue(Threads.await(thread));
   }
@@ -210,17 +242,21 @@ class ThreadTest {
     Greenlet g = suspended("g");
     Thread me = Thread.currentThread();
     for (Threads kind : Threads.values()) {
-      kind.run("other", () -> assertAll(
-          () -> Threads.untilWaiting(me), // the stack of a virtual thread that runs may not be shown
-          () -> assertTrue(g.isActive()),
-          () -> assertFalse(g.isDead()),
-          () -> assertSame(root, g.parent()),
-          () -> assertEquals("g", g.name()),
-          () -> assertTrue(g.stackTrace().length > 0),
-          () -> assertEquals("Greenlet[g, suspended, thread \"test\"]", g.toString()),
-          () -> assertTrue(root.isActive()),
-          () -> assertTrue(root.stackTrace().length > 0),
-          () -> assertEquals("Greenlet[root, running, thread \"test\"]", root.toString())));
+      kind.run(
+          "other",
+          () ->
+              assertAll(
+                  // the stack of a virtual thread that runs may not be shown
+                  () -> Threads.untilWaiting(me),
+                  () -> assertTrue(g.isActive()),
+                  () -> assertFalse(g.isDead()),
+                  () -> assertSame(root, g.parent()),
+                  () -> assertEquals("g", g.name()),
+                  () -> assertTrue(g.stackTrace().length > 0),
+                  () -> assertEquals("Greenlet[g, suspended, thread \"test\"]", g.toString()),
+                  () -> assertTrue(root.isActive()),
+                  () -> assertTrue(root.stackTrace().length > 0),
+                  () -> assertEquals("Greenlet[root, running, thread \"test\"]", root.toString())));
     }
     assertEquals("usable", g.switchTo("usable"));
   }
@@ -231,16 +267,20 @@ class ThreadTest {
     var stop = new AtomicBoolean();
     var shared = new AtomicReference<Greenlet>();
     var ready = new CountDownLatch(1);
-    Future<Object> owner = Threads.PLATFORM.start("owner", () -> {
-      Greenlet root = Greenlet.current();
-      shared.set(Greenlet.of(args -> {
-        while (true) root.switchTo();
-      }));
-      shared.get().switchTo();
-      ready.countDown();
-      while (!stop.get()) shared.get().switchTo();
-      return shared.get().switchTo("done");
-    });
+    Future<Object> owner =
+        Threads.PLATFORM.start(
+            "owner",
+            () -> {
+              Greenlet root = Greenlet.current();
+              shared.set(
+                  Greenlet.of(args -> {
+                    while (true) root.switchTo();
+                  }));
+              shared.get().switchTo();
+              ready.countDown();
+              while (!stop.get()) shared.get().switchTo();
+              return shared.get().switchTo("done");
+            });
     Threads.await(ready);
     Greenlet g = shared.get();
     for (int i = 0; i < 1_000; i++) {
@@ -274,14 +314,15 @@ class ThreadTest {
       Greenlet[] ring = new Greenlet[GREENLETS];
       for (int i = 0; i < GREENLETS; i++) {
         int me = i;
-        ring[i] = Greenlet.of(args -> {
-          for (int round = 0; round < ROUNDS; round++) {
-            trace.add(me);
-            if (me + 1 < GREENLETS) ring[me + 1].switchTo();
-            else root.switchTo();
-          }
-          return null;
-        });
+        ring[i] =
+            Greenlet.of(args -> {
+              for (int round = 0; round < ROUNDS; round++) {
+                trace.add(me);
+                if (me + 1 < GREENLETS) ring[me + 1].switchTo();
+                else root.switchTo();
+              }
+              return null;
+            });
       }
       greenlets.set(ring);
       for (int round = 0; round < ROUNDS; round++) ring[0].switchTo();
@@ -329,7 +370,8 @@ class ThreadTest {
     List<Future<Integer>> outside = new ArrayList<>();
     for (int i = 0; i < 16; i++) {
       Owner owner = owners.get(i);
-      // Not virtual: those that never block starve those that a platform thread wakes, in the JDK's scheduler.
+      // Not virtual: those that never block starve those that a platform thread wakes, in the JDK's
+      // scheduler.
       outside.add(Threads.PLATFORM.start("foreign-" + i, () -> intrude(owners, stop, refusals)));
       inside.add(Threads.values()[i % 2].start("owner-" + i, () -> owner.run(deadline)));
     }
@@ -343,23 +385,27 @@ class ThreadTest {
   }
 
   @RootTest
-  @DisplayName("T2 a race to start an unstarted greenlet between its old thread and its new one has one outcome")
+  @DisplayName(
+      "T2 a race to start an unstarted greenlet between its old thread and its new one has one outcome")
   void startRace() throws Throwable {
     Greenlet root = Greenlet.current();
     for (int round = 0; round < 2000; round++) {
       Greenlet g = Greenlet.of(args -> Greenlet.current().parent(), root);
       var together = new CountDownLatch(2);
-      Future<Boolean> other = Threads.VIRTUAL.start("other", () -> {
-        Greenlet mine = Greenlet.current();
-        together.countDown();
-        Threads.await(together);
-        try {
-          g.setParent(mine);
-        } catch (WrongThreadException e) {
-          return false;
-        }
-        return g.switchTo() == mine;
-      });
+      Future<Boolean> other =
+          Threads.VIRTUAL.start(
+              "other",
+              () -> {
+                Greenlet mine = Greenlet.current();
+                together.countDown();
+                Threads.await(together);
+                try {
+                  g.setParent(mine);
+                } catch (WrongThreadException e) {
+                  return false;
+                }
+                return g.switchTo() == mine;
+              });
       together.countDown();
       Threads.await(together);
       boolean here;
@@ -376,16 +422,20 @@ class ThreadTest {
   @RootTest
   @DisplayName("T4 nothing of a suspended greenlet runs when its thread ends")
   void nothingRuns() throws Throwable {
-    Threads.PLATFORM.run("ended", () -> {
-      Greenlet root = Greenlet.current();
-      Greenlet.of(args -> {
-        try {
-          return root.switchTo();
-        } finally {
-          trace.add("finally");
-        }
-      }).switchTo();
-    });
+    Threads.PLATFORM.run(
+        "ended",
+        () -> {
+          Greenlet root = Greenlet.current();
+          Greenlet.of(
+                  args -> {
+                    try {
+                      return root.switchTo();
+                    } finally {
+                      trace.add("finally");
+                    }
+                  })
+              .switchTo();
+        });
     System.gc();
     assertEquals(List.of(), trace);
   }

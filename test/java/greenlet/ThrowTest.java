@@ -51,9 +51,13 @@ class ThrowTest {
   }
 
   @RootTest
-  @DisplayName("E1 an uncaught exception is raised in the parent: the same object, checked or not, with its frames")
+  @DisplayName(
+      "E1 an uncaught exception is raised in the parent: the same object, checked or not, with its frames")
   void uncaught() {
-    for (Throwable t : new Throwable[] {failure, new IllegalStateException(), new AssertionError(), new Throwable()}) {
+    for (Throwable t :
+        new Throwable[] {
+          failure, new IllegalStateException(), new AssertionError(), new Throwable()
+        }) {
       Greenlet g = Greenlet.of(args -> raise(t));
       assertSame(t, thrownBy(g::switchTo));
       assertTrue(g.isDead());
@@ -67,14 +71,16 @@ class ThrowTest {
   }
 
   @RootTest
-  @DisplayName("E1 it goes to the parent of the moment, ends that too if it is not caught, and so on up")
+  @DisplayName(
+      "E1 it goes to the parent of the moment, ends that too if it is not caught, and so on up")
   void uncaughtInParents() { // Ledger: test_exception
     Greenlet main = Greenlet.current();
     Greenlet a = waiting();
-    Greenlet b = started(args -> {
-      main.switchTo();
-      return raise(failure);
-    });
+    Greenlet b =
+        started(args -> {
+          main.switchTo();
+          return raise(failure);
+        });
     b.setParent(a);
     assertSame(failure, thrownBy(b::switchTo));
     assertTrue(b.isDead());
@@ -86,10 +92,11 @@ class ThrowTest {
   @RootTest
   @DisplayName("E1 a parent may catch it and go on")
   void caughtByParent() {
-    Greenlet parent = Greenlet.of(args -> {
-      Greenlet child = Greenlet.of(none -> raise(failure));
-      return thrownBy(child::switchTo);
-    });
+    Greenlet parent =
+        Greenlet.of(args -> {
+          Greenlet child = Greenlet.of(none -> raise(failure));
+          return thrownBy(child::switchTo);
+        });
     assertSame(failure, parent.switchTo());
   }
 
@@ -105,7 +112,8 @@ class ThrowTest {
   }
 
   @RootTest
-  @DisplayName("E3 an exception that reaches an unstarted parent ends that without running it, and goes on")
+  @DisplayName(
+      "E3 an exception that reaches an unstarted parent ends that without running it, and goes on")
   void uncaughtInUnstartedParent() {
     Greenlet parent = Greenlet.of(args -> trace.add("ran"));
     Greenlet child = Greenlet.of(args -> raise(failure), parent);
@@ -124,7 +132,8 @@ class ThrowTest {
   }
 
   @RootTest
-  @DisplayName("E4 at a root, an uncaught exception comes out of the pending switch, and all is usable afterwards")
+  @DisplayName(
+      "E4 at a root, an uncaught exception comes out of the pending switch, and all is usable afterwards")
   void uncaughtAtRoot() {
     Greenlet main = Greenlet.current();
     assertSame(failure, thrownBy(Greenlet.of(args -> raise(failure))::switchTo));
@@ -134,7 +143,8 @@ class ThrowTest {
 
   @RootTest
   @DisplayName("E4 a thousand children that fail leave nothing behind")
-  void manyFail() { // Ledger: test_leak_test_exception_switch_and_do_in_g2; LeakCheck counts what is left
+  // Ledger: test_leak_test_exception_switch_and_do_in_g2; LeakCheck counts what is left
+  void manyFail() {
     for (int i = 0; i < 1_000; i++) {
       Greenlet child = Greenlet.of(args -> raise(failure));
       assertSame(failure, thrownBy(child::switchTo));
@@ -157,19 +167,22 @@ class ThrowTest {
   @DisplayName("X1 null cannot be thrown")
   void throwNull() { // Ledger: test_not_throwable
     Greenlet g = waiting();
-    assertRefused(IllegalArgumentException.class, () -> g.throwInto(null), g, "null", "GreenletExit");
+    assertRefused(
+        IllegalArgumentException.class, () -> g.throwInto(null), g, "null", "GreenletExit");
     assertEquals("usable", g.switchTo("usable"));
   }
 
   @RootTest
-  @DisplayName("X2 it is raised out of the pending switch, and throwInto returns what is next sent to the caller")
+  @DisplayName(
+      "X2 it is raised out of the pending switch, and throwInto returns what is next sent to the caller")
   void throwIntoSuspended() {
     Greenlet main = Greenlet.current();
-    Greenlet g = started(args -> {
-      trace.add(thrownBy(main::switchTo));
-      main.switchTo("next");
-      return "end";
-    });
+    Greenlet g =
+        started(args -> {
+          trace.add(thrownBy(main::switchTo));
+          main.switchTo("next");
+          return "end";
+        });
     assertEquals("next", g.throwInto(failure));
     assertEquals("end", g.switchTo());
     assertEquals(List.of(failure), trace);
@@ -181,7 +194,8 @@ class ThrowTest {
     Greenlet main = Greenlet.current();
     assertSame(failure, thrownBy(() -> main.throwInto(failure)));
     assertInstanceOf(GreenletExit.class, thrownBy(main::throwInto));
-    assertInstanceOf(GreenletExit.class, Greenlet.of(args -> Greenlet.current().throwInto()).switchTo());
+    assertInstanceOf(
+        GreenletExit.class, Greenlet.of(args -> Greenlet.current().throwInto()).switchTo());
   }
 
   // Ledger: test_throw_goes_to_original_parent
@@ -208,12 +222,14 @@ class ThrowTest {
     assertTrue(g.isDead());
     Greenlet parent = Greenlet.of(args -> List.of("ran with", args[0]));
     GreenletExit exit = new GreenletExit();
-    assertEquals(List.of("ran with", exit), Greenlet.of(args -> trace.add("ran"), parent).throwInto(exit));
+    assertEquals(
+        List.of("ran with", exit), Greenlet.of(args -> trace.add("ran"), parent).throwInto(exit));
     assertEquals(List.of(), trace);
   }
 
   @RootTest
-  @DisplayName("X5 from a dead target GreenletExit arrives as a value, every time, and anything else is raised")
+  @DisplayName(
+      "X5 from a dead target GreenletExit arrives as a value, every time, and anything else is raised")
   void throwIntoDead() { // Ledger: test_kill
     Greenlet g = waiting();
     for (int i = 0; i < 3; i++) {
@@ -235,20 +251,22 @@ class ThrowTest {
   @DisplayName("X6 a body may catch what is thrown and go on, or switch away in a finally")
   void survives() {
     Greenlet main = Greenlet.current();
-    Greenlet catches = started(args -> {
-      assertThrows(GreenletExit.class, main::switchTo);
-      return main.switchTo("alive");
-    });
+    Greenlet catches =
+        started(args -> {
+          assertThrows(GreenletExit.class, main::switchTo);
+          return main.switchTo("alive");
+        });
     assertEquals("alive", catches.throwInto());
     assertTrue(catches.isActive());
 
-    Greenlet unwinds = started(args -> {
-      try {
-        return main.switchTo();
-      } finally {
-        main.switchTo("unwinding");
-      }
-    });
+    Greenlet unwinds =
+        started(args -> {
+          try {
+            return main.switchTo();
+          } finally {
+            main.switchTo("unwinding");
+          }
+        });
     assertEquals("unwinding", unwinds.throwInto(failure));
     assertTrue(unwinds.isActive());
     assertSame(failure, thrownBy(unwinds::switchTo));
@@ -271,16 +289,17 @@ class ThrowTest {
   void close() {
     Greenlet main = Greenlet.current();
     Greenlet g;
-    try (Greenlet suspended = started(args -> {
-      try {
-        return main.switchTo();
-      } catch (GreenletExit e) {
-        trace.add("GreenletExit");
-        throw e;
-      } finally {
-        trace.add("finally");
-      }
-    })) {
+    try (Greenlet suspended =
+        started(args -> {
+          try {
+            return main.switchTo();
+          } catch (GreenletExit e) {
+            trace.add("GreenletExit");
+            throw e;
+          } finally {
+            trace.add("finally");
+          }
+        })) {
       g = suspended;
     }
     assertEquals(List.of("GreenletExit", "finally"), trace);
@@ -304,26 +323,32 @@ class ThrowTest {
     Greenlet parent = waiting();
     Greenlet g = Greenlet.of(args -> main.switchTo(), parent);
     g.switchTo();
-    Greenlet closer = Greenlet.of(args -> {
-      g.close();
-      return List.of(g.isDead(), g.parent() == parent, parent.isActive());
-    });
+    Greenlet closer =
+        Greenlet.of(args -> {
+          g.close();
+          return List.of(g.isDead(), g.parent() == parent, parent.isActive());
+        });
     assertEquals(List.of(true, true, true), closer.switchTo());
   }
 
   @RootTest
-  @DisplayName("G2 closing a greenlet that refuses to die is an error; its parent is the old one, and it can be used")
+  @DisplayName(
+      "G2 closing a greenlet that refuses to die is an error; its parent is the old one, and it can be used")
   void closeRefused() {
     Greenlet main = Greenlet.current();
     Greenlet parent = waiting();
-    Greenlet g = Greenlet.of(args -> {
-      try {
-        main.switchTo();
-      } catch (GreenletExit e) {
-        trace.add(main.switchTo());
-      }
-      return "end";
-    }, parent, "stubborn");
+    Greenlet g =
+        Greenlet.of(
+            args -> {
+              try {
+                main.switchTo();
+              } catch (GreenletExit e) {
+                trace.add(main.switchTo());
+              }
+              return "end";
+            },
+            parent,
+            "stubborn");
     g.switchTo();
     assertRefused(IllegalStateException.class, g::close, g, "refused", "switch to it");
     assertTrue(g.isActive());
@@ -337,13 +362,14 @@ class ThrowTest {
   @DisplayName("G2 another exception that ends a greenlet while it is closed comes out of close")
   void closeThrows() { // Ledger: test_dealloc_catches_GreenletExit_throws_other
     Greenlet main = Greenlet.current();
-    Greenlet g = started(args -> {
-      try {
-        return main.switchTo();
-      } finally {
-        raise(failure);
-      }
-    });
+    Greenlet g =
+        started(args -> {
+          try {
+            return main.switchTo();
+          } finally {
+            raise(failure);
+          }
+        });
     assertSame(failure, thrownBy(g::close));
     assertTrue(g.isDead());
   }
@@ -353,37 +379,58 @@ class ThrowTest {
   void closeImpossible() throws Throwable {
     Greenlet main = Greenlet.current();
     assertRefused(IllegalStateException.class, main::close, main, "root", "\"test\"");
-    Greenlet outer = named("outer", args -> {
-      Greenlet me = Greenlet.current();
-      assertRefused(IllegalStateException.class, me::close, me, "let its body end");
-      return named("inner", none -> {
-        assertRefused(IllegalStateException.class, me::close, Greenlet.current(), me, "above");
-        return "fine";
-      }).switchTo();
-    });
+    Greenlet outer =
+        named(
+            "outer",
+            args -> {
+              Greenlet me = Greenlet.current();
+              assertRefused(IllegalStateException.class, me::close, me, "let its body end");
+              return named(
+                      "inner",
+                      none -> {
+                        assertRefused(
+                            IllegalStateException.class,
+                            me::close,
+                            Greenlet.current(),
+                            me,
+                            "above");
+                        return "fine";
+                      })
+                  .switchTo();
+            });
     assertEquals("fine", outer.switchTo());
     Greenlet g = Greenlet.of(args -> main.switchTo(), main, "mine");
     g.switchTo();
-    Threads.PLATFORM.run("other", () ->
-        assertRefused(WrongThreadException.class, g::close, g, "Greenlet[root,", "\"test\"", "\"other\""));
+    Threads.PLATFORM.run(
+        "other",
+        () ->
+            assertRefused(
+                WrongThreadException.class,
+                g::close,
+                g,
+                "Greenlet[root,",
+                "\"test\"",
+                "\"other\""));
     assertFalse(g.isDead());
     assertEquals("usable", g.switchTo("usable"));
   }
 
   @RootTest
   @DisplayName("G2 twenty thousand that are closed get a GreenletExit each")
-  void closeMany() { // Ledger: test_untracked_memory_doesnt_increase_unfinished_thread_dealloc_in_thread
+  // Ledger: test_untracked_memory_doesnt_increase_unfinished_thread_dealloc_in_thread
+  void closeMany() {
     Greenlet main = Greenlet.current();
     int[] exits = {0};
     for (int i = 0; i < 20_000; i++) {
-      Greenlet g = started(args -> {
-        try {
-          return main.switchTo();
-        } catch (GreenletExit e) {
-          exits[0]++;
-          throw e;
-        }
-      });
+      Greenlet g =
+          started(args -> {
+            try {
+              return main.switchTo();
+            } catch (GreenletExit e) {
+              exits[0]++;
+              throw e;
+            }
+          });
       g.close();
     }
     assertEquals(20_000, exits[0]);

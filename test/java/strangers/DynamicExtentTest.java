@@ -44,20 +44,24 @@ class DynamicExtentTest {
     return Generator.during(new Named(name), task);
   }
 
-  private final Generator<Integer> nested = Generator.of(out -> {
-    out.yield(0);
-    in("outer", () -> {
-      out.yield(1);
-      return in("inner", () -> out.yield(2));
-    });
-    out.yield(3);
-  });
+  private final Generator<Integer> nested =
+      Generator.of(out -> {
+        out.yield(0);
+        in(
+            "outer",
+            () -> {
+              out.yield(1);
+              return in("inner", () -> out.yield(2));
+            });
+        out.yield(3);
+      });
 
   private static final List<Object> NESTED =
       List.of(0, "-outer", 1, "+outer", "-inner", "-outer", 2, "+outer", "+inner", 3);
 
   @RootTest
-  @DisplayName("It is left before the consumer goes on, and entered again before the body does, however it is traversed")
+  @DisplayName(
+      "It is left before the consumer goes on, and entered again before the body does, however it is traversed")
   void everyTraversal() {
     nested.forEach(trace::add);
     assertEquals(NESTED, trace);
@@ -73,30 +77,42 @@ class DynamicExtentTest {
   @RootTest
   @DisplayName("The consumer's own extents are no part of the body")
   void consumers() {
-    Generator<Object> consumer = Generator.of(out -> in("consumer's", () -> {
-      nested.forEach(trace::add);
-      return null;
-    }));
+    Generator<Object> consumer =
+        Generator.of(out ->
+            in(
+                "consumer's",
+                () -> {
+                  nested.forEach(trace::add);
+                  return null;
+                }));
     consumer.forEach(trace::add);
     assertEquals(NESTED, trace);
   }
 
   @RootTest
-  @DisplayName("A yield to an outer traversal leaves those of all bodies that it suspends, the innermost first")
+  @DisplayName(
+      "A yield to an outer traversal leaves those of all bodies that it suspends, the innermost first")
   void yieldOutward() {
-    List<Object> expected = List.of("-inner", "-middle", "-outer", "x", "+outer", "+middle", "+inner");
+    List<Object> expected =
+        List.of("-inner", "-middle", "-outer", "x", "+outer", "+middle", "+inner");
     for (int way = 0; way < 3; way++) {
       trace.clear();
       int inner = way;
-      Generator<String> outer = Generator.of(out -> in("outer", () -> {
-        Generator<Object> middle = Generator.of(unused -> in("middle", () -> in("inner", () -> out.yield("x"))));
-        switch (inner) {
-          case 0 -> middle.forEach(trace::add);
-          case 1 -> middle.cursor().forEachRemaining(trace::add);
-          default -> middle.sharedCursor().forEachRemaining(trace::add);
-        }
-        return null;
-      }));
+      Generator<String> outer =
+          Generator.of(out ->
+              in(
+                  "outer",
+                  () -> {
+                    Generator<Object> middle =
+                        Generator.of(
+                            unused -> in("middle", () -> in("inner", () -> out.yield("x"))));
+                    switch (inner) {
+                      case 0 -> middle.forEach(trace::add);
+                      case 1 -> middle.cursor().forEachRemaining(trace::add);
+                      default -> middle.sharedCursor().forEachRemaining(trace::add);
+                    }
+                    return null;
+                  }));
       outer.cursor().forEachRemaining(trace::add);
       assertEquals(expected, trace);
     }
@@ -105,14 +121,18 @@ class DynamicExtentTest {
   @RootTest
   @DisplayName("An exception that is thrown into the body, or its early end, enters it again first")
   void exceptions() {
-    Generator<Integer> g = Generator.of(out -> in("extent", () -> {
-      try {
-        return out.yield(1);
-      } catch (IllegalStateException | GreenletExit e) {
-        trace.add(e.getClass().getSimpleName());
-        throw e;
-      }
-    }));
+    Generator<Integer> g =
+        Generator.of(out ->
+            in(
+                "extent",
+                () -> {
+                  try {
+                    return out.yield(1);
+                  } catch (IllegalStateException | GreenletExit e) {
+                    trace.add(e.getClass().getSimpleName());
+                    throw e;
+                  }
+                }));
     Cursor<Integer> c = g.cursor();
     c.next();
     assertThrows(IllegalStateException.class, () -> c.throwInto(new IllegalStateException()));
@@ -121,16 +141,30 @@ class DynamicExtentTest {
     closed.close();
     assertFalse(g.forEachWhile(x -> false));
     assertEquals(
-        List.of("-extent", "+extent", "IllegalStateException", "-extent", "+extent", "GreenletExit", "-extent", "+extent", "GreenletExit"),
+        List.of(
+            "-extent",
+            "+extent",
+            "IllegalStateException",
+            "-extent",
+            "+extent",
+            "GreenletExit",
+            "-extent",
+            "+extent",
+            "GreenletExit"),
         trace);
   }
 
   @RootTest
-  @DisplayName("A switch in the body leaves nothing, for it suspends the puller; outside of any body nothing is called")
+  @DisplayName(
+      "A switch in the body leaves nothing, for it suspends the puller; outside of any body nothing is called")
   void switches() {
     assertEquals("outside", in("extent", () -> "outside"));
     Greenlet root = Greenlet.current();
-    Greenlet puller = Greenlet.of(args -> Generator.<Object>of(out -> in("extent", () -> root.switchTo("switched"))).cursor().hasNext());
+    Greenlet puller =
+        Greenlet.of(args ->
+            Generator.<Object>of(out -> in("extent", () -> root.switchTo("switched")))
+                .cursor()
+                .hasNext());
     assertEquals("switched", puller.switchTo());
     assertEquals(false, puller.switchTo());
     assertEquals(List.of(), trace);

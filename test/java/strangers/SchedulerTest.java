@@ -45,7 +45,8 @@ class SchedulerTest {
   }
 
   @RootTest
-  @DisplayName("A variable of the root is the same in all greenlets of the thread and in the bodies of generators")
+  @DisplayName(
+      "A variable of the root is the same in all greenlets of the thread and in the bodies of generators")
   void variable() throws Throwable {
     assertNull(UNSET.get());
     List<Object> mine = TRACE.get();
@@ -81,23 +82,33 @@ class SchedulerTest {
   void wokenFromOutside() throws Throwable {
     CountDownLatch waits = new CountDownLatch(1);
     List<Runnable> wakers = new ArrayList<>();
-    Future<Void> waker = Threads.PLATFORM.start("waker", () -> {
-      Threads.await(waits);
-      wakers.getFirst().run();
-      return null;
-    });
+    Future<Void> waker =
+        Threads.PLATFORM.start(
+            "waker",
+            () -> {
+              Threads.await(waits);
+              wakers.getFirst().run();
+              return null;
+            });
     boolean[] over = {false};
-    new RoundRobin().run(args -> {
-      Scheduler.registered().await("the waker", true, wake -> {
-        wakers.add(wake);
-        waits.countDown();
-      });
-      over[0] = true;
-      return null;
-    }, args -> {
-      while (!over[0]) pause();
-      return TRACE.get().add("over");
-    });
+    new RoundRobin()
+        .run(
+            args -> {
+              Scheduler.registered()
+                  .await(
+                      "the waker",
+                      true,
+                      wake -> {
+                        wakers.add(wake);
+                        waits.countDown();
+                      });
+              over[0] = true;
+              return null;
+            },
+            args -> {
+              while (!over[0]) pause();
+              return TRACE.get().add("over");
+            });
     Threads.await(waker);
     assertEquals(List.of("over"), TRACE.get());
   }
@@ -107,97 +118,135 @@ class SchedulerTest {
   @RootTest
   @DisplayName("M13 Tasks of a hub that talk through a confined channel wait for each other")
   void tasksTalk() {
-    assertEquals(List.of(1, 2, 3), Hub.virtualTime().run(() -> {
-      Channel<Integer> numbers = Channel.confined();
-      List<Integer> got = new ArrayList<>();
-      Task<Object> receiver = Hub.current().spawn(() -> {
-        for (int n : numbers) got.add(n);
-        return null;
-      });
-      for (int n = 1; n <= 3; n++) {
-        numbers.send(n);
-        Hub.sleep(Duration.ofSeconds(1));
-      }
-      numbers.close();
-      receiver.join();
-      return got;
-    }));
+    assertEquals(
+        List.of(1, 2, 3),
+        Hub.virtualTime()
+            .run(() -> {
+              Channel<Integer> numbers = Channel.confined();
+              List<Integer> got = new ArrayList<>();
+              Task<Object> receiver =
+                  Hub.current()
+                      .spawn(() -> {
+                        for (int n : numbers) got.add(n);
+                        return null;
+                      });
+              for (int n = 1; n <= 3; n++) {
+                numbers.send(n);
+                Hub.sleep(Duration.ofSeconds(1));
+              }
+              numbers.close();
+              receiver.join();
+              return got;
+            }));
   }
 
   @RootTest
-  @DisplayName("Tasklets of a task take turns among themselves, and the task waits when none of them can run")
+  @DisplayName(
+      "Tasklets of a task take turns among themselves, and the task waits when none of them can run")
   void taskletsOfTasks() {
     List<Object> trace = TRACE.get();
-    Hub.virtualTime().run(() -> {
-      Channel<String> channel = Channel.confined();
-      Task<Object> other = Hub.current().spawn("other", () -> {
-        trace.add("other receives");
-        Tasklet.of(args -> trace.add("other's tasklet")).setup();
-        trace.add("other got " + channel.receive());
-        return null;
-      });
-      Tasklet sender = Tasklet.of(args -> {
-        trace.add("tasklet sleeps");
-        Hub.sleep(Duration.ofSeconds(1));
-        channel.send("hello");
-        return trace.add("sent");
-      }).setup();
-      Tasklet.runAll();
-      trace.add("main after its tasklets");
-      assertTrue(!sender.isAlive());
-      other.join();
-      return null;
-    });
-    assertEquals(List.of("tasklet sleeps", "other receives", "other's tasklet", "sent", "main after its tasklets", "other got hello"), trace);
+    Hub.virtualTime()
+        .run(() -> {
+          Channel<String> channel = Channel.confined();
+          Task<Object> other =
+              Hub.current()
+                  .spawn(
+                      "other",
+                      () -> {
+                        trace.add("other receives");
+                        Tasklet.of(args -> trace.add("other's tasklet")).setup();
+                        trace.add("other got " + channel.receive());
+                        return null;
+                      });
+          Tasklet sender =
+              Tasklet.of(
+                      args -> {
+                        trace.add("tasklet sleeps");
+                        Hub.sleep(Duration.ofSeconds(1));
+                        channel.send("hello");
+                        return trace.add("sent");
+                      })
+                  .setup();
+          Tasklet.runAll();
+          trace.add("main after its tasklets");
+          assertTrue(!sender.isAlive());
+          other.join();
+          return null;
+        });
+    assertEquals(
+        List.of(
+            "tasklet sleeps",
+            "other receives",
+            "other's tasklet",
+            "sent",
+            "main after its tasklets",
+            "other got hello"),
+        trace);
   }
 
   @RootTest
-  @DisplayName("A limit, a kill and the hub's own report of a deadlock reach who waits on a channel")
+  @DisplayName(
+      "A limit, a kill and the hub's own report of a deadlock reach who waits on a channel")
   void raised() {
-    Hub.virtualTime().run(() -> {
-      Channel<String> channel = Channel.confined("never");
-      assertThrows(TimeoutException.class, () -> Hub.timeout(Duration.ofSeconds(1), channel::receive));
-      assertEquals(0, channel.balance());
-      Task<String> killed = Hub.current().spawn("killed", channel::receive);
-      Hub.sleep(Duration.ZERO);
-      assertEquals(-1, channel.balance());
-      killed.kill();
-      assertEquals(0, channel.balance());
-      Hub.LoopExit exit = assertThrows(Hub.LoopExit.class, channel::receive);
-      assertTrue(exit.getMessage().contains("receiving from never"), exit::getMessage);
-      assertEquals("usable", Hub.current().spawn(() -> "usable").result());
-      return null;
-    });
+    Hub.virtualTime()
+        .run(() -> {
+          Channel<String> channel = Channel.confined("never");
+          assertThrows(
+              TimeoutException.class, () -> Hub.timeout(Duration.ofSeconds(1), channel::receive));
+          assertEquals(0, channel.balance());
+          Task<String> killed = Hub.current().spawn("killed", channel::receive);
+          Hub.sleep(Duration.ZERO);
+          assertEquals(-1, channel.balance());
+          killed.kill();
+          assertEquals(0, channel.balance());
+          Hub.LoopExit exit = assertThrows(Hub.LoopExit.class, channel::receive);
+          assertTrue(exit.getMessage().contains("receiving from never"), exit::getMessage);
+          assertEquals("usable", Hub.current().spawn(() -> "usable").result());
+          return null;
+        });
   }
 
   @RootTest
-  @DisplayName("A limit that runs out just as the value comes is forgotten; an interrupt is raised in the task's next wait")
+  @DisplayName(
+      "A limit that runs out just as the value comes is forgotten; an interrupt is raised in the task's next wait")
   void served() {
     List<Object> trace = TRACE.get();
-    Hub.virtualTime().run(() -> {
-      Channel<String> channel = Channel.confined();
-      Hub.current().spawn("sender", () -> {
-        Hub.sleep(Duration.ofSeconds(1));
-        channel.send("x");
-        Hub.sleep(Duration.ofSeconds(5));
-        channel.send("y");
-        return null;
-      });
-      Hub.current().spawn("receiver", () -> { // its limit is set after the sender's sleep
-        trace.add(Hub.timeout(Duration.ofSeconds(1), channel::receive));
-        return trace.add(channel.receive());
-      }).join();
-      Task<Object> interrupted = Hub.current().spawn("interrupted", () -> {
-        trace.add(channel.receive());
-        Hub.sleep(Duration.ofHours(1));
-        return trace.add("not raised");
-      });
-      Hub.sleep(Duration.ZERO);
-      interrupted.interrupt(new GreenletExit());
-      channel.send("z");
-      interrupted.join();
-      return trace.add(Hub.current().time().toSeconds());
-    });
+    Hub.virtualTime()
+        .run(() -> {
+          Channel<String> channel = Channel.confined();
+          Hub.current()
+              .spawn(
+                  "sender",
+                  () -> {
+                    Hub.sleep(Duration.ofSeconds(1));
+                    channel.send("x");
+                    Hub.sleep(Duration.ofSeconds(5));
+                    channel.send("y");
+                    return null;
+                  });
+          Hub.current()
+              .spawn(
+                  "receiver",
+                  () -> { // its limit is set after the sender's sleep
+                    trace.add(Hub.timeout(Duration.ofSeconds(1), channel::receive));
+                    return trace.add(channel.receive());
+                  })
+              .join();
+          Task<Object> interrupted =
+              Hub.current()
+                  .spawn(
+                      "interrupted",
+                      () -> {
+                        trace.add(channel.receive());
+                        Hub.sleep(Duration.ofHours(1));
+                        return trace.add("not raised");
+                      });
+          Hub.sleep(Duration.ZERO);
+          interrupted.interrupt(new GreenletExit());
+          channel.send("z");
+          interrupted.join();
+          return trace.add(Hub.current().time().toSeconds());
+        });
     assertEquals(List.of("x", "y", "z", 6L), trace);
   }
 
@@ -205,21 +254,26 @@ class SchedulerTest {
   @DisplayName("A kill is raised once in a task one of whose tasklets waits, too")
   void killedOnce() {
     List<Object> trace = TRACE.get();
-    Hub.virtualTime().run(() -> {
-      Channel<String> channel = Channel.confined();
-      Task<String> victim = Hub.current().spawn("victim", () -> {
-        Tasklet.of(args -> channel.receive()).setup();
-        try {
-          return channel.receive();
-        } finally {
-          Hub.sleep(Duration.ofSeconds(1));
-          trace.add("waited in finally");
-        }
-      });
-      Hub.sleep(Duration.ZERO);
-      victim.kill();
-      return null;
-    });
+    Hub.virtualTime()
+        .run(() -> {
+          Channel<String> channel = Channel.confined();
+          Task<String> victim =
+              Hub.current()
+                  .spawn(
+                      "victim",
+                      () -> {
+                        Tasklet.of(args -> channel.receive()).setup();
+                        try {
+                          return channel.receive();
+                        } finally {
+                          Hub.sleep(Duration.ofSeconds(1));
+                          trace.add("waited in finally");
+                        }
+                      });
+          Hub.sleep(Duration.ZERO);
+          victim.kill();
+          return null;
+        });
     assertEquals(List.of("waited in finally"), trace);
   }
 
@@ -227,27 +281,31 @@ class SchedulerTest {
   @DisplayName("With a task end its tasklets: what is sent goes to those who live")
   void taskletsEndWithTheirTask() {
     List<Object> trace = TRACE.get();
-    Hub.virtualTime().run(() -> {
-      Channel<String> channel = Channel.confined();
-      Tasklet[] left = new Tasklet[1];
-      Hub.current().spawn(() -> {
-        left[0] = Tasklet.of(args -> channel.receive()).setup();
-        Tasklet.schedule();
-        return null;
-      }).join();
-      assertFalse(left[0].isAlive());
-      Task<Object> other = Hub.current().spawn(() -> trace.add(channel.receive()));
-      Hub.sleep(Duration.ZERO);
-      assertEquals(-1, channel.balance());
-      channel.send("precious");
-      other.join();
-      return null;
-    });
+    Hub.virtualTime()
+        .run(() -> {
+          Channel<String> channel = Channel.confined();
+          Tasklet[] left = new Tasklet[1];
+          Hub.current()
+              .spawn(() -> {
+                left[0] = Tasklet.of(args -> channel.receive()).setup();
+                Tasklet.schedule();
+                return null;
+              })
+              .join();
+          assertFalse(left[0].isAlive());
+          Task<Object> other = Hub.current().spawn(() -> trace.add(channel.receive()));
+          Hub.sleep(Duration.ZERO);
+          assertEquals(-1, channel.balance());
+          channel.send("precious");
+          other.join();
+          return null;
+        });
     assertEquals(List.of("precious"), trace);
   }
 
   @RootTest
-  @DisplayName("A hub puts back the scheduler that it finds, and none of its own takes a stranger's place")
+  @DisplayName(
+      "A hub puts back the scheduler that it finds, and none of its own takes a stranger's place")
   void putBack() {
     Scheduler mine = (what, fromOutside, start) -> {};
     Scheduler.register(mine);
@@ -264,34 +322,48 @@ class SchedulerTest {
   }
 
   @RootTest
-  @DisplayName("Tasklets in two greenlets of a scheduler that has no tasks are refused, and it is said why")
+  @DisplayName(
+      "Tasklets in two greenlets of a scheduler that has no tasks are refused, and it is said why")
   void noTasks() {
     Channel<String> channel = Channel.confined();
-    new RoundRobin().run(args -> channel.receive(), args -> {
-      String message = assertThrows(IllegalStateException.class, () -> channel.send("hello")).getMessage();
-      assertTrue(message.contains("taskLocals"), message);
-      return null;
-    });
+    new RoundRobin()
+        .run(
+            args -> channel.receive(),
+            args -> {
+              String message =
+                  assertThrows(IllegalStateException.class, () -> channel.send("hello"))
+                      .getMessage();
+              assertTrue(message.contains("taskLocals"), message);
+              return null;
+            });
     assertEquals(-1, channel.balance());
   }
 
   @RootTest
-  @DisplayName("A task waits on a shared channel for another thread, and the other tasks run meanwhile")
+  @DisplayName(
+      "A task waits on a shared channel for another thread, and the other tasks run meanwhile")
   void sharedChannel() throws Throwable {
     Channel<String> channel = Channel.shared();
     CountDownLatch told = new CountDownLatch(1);
-    Future<Void> sender = Threads.PLATFORM.start("sender", () -> {
-      Threads.await(told);
-      channel.send("from outside");
-      return null;
-    });
-    assertEquals("from outside", Hub.realTime().run(() -> {
-      Hub.current().spawn(() -> {
-        told.countDown(); // only where this task runs while the other waits
-        return null;
-      });
-      return channel.receive();
-    }));
+    Future<Void> sender =
+        Threads.PLATFORM.start(
+            "sender",
+            () -> {
+              Threads.await(told);
+              channel.send("from outside");
+              return null;
+            });
+    assertEquals(
+        "from outside",
+        Hub.realTime()
+            .run(() -> {
+              Hub.current()
+                  .spawn(() -> {
+                    told.countDown(); // only where this task runs while the other waits
+                    return null;
+                  });
+              return channel.receive();
+            }));
     Threads.await(sender);
   }
 
@@ -299,11 +371,14 @@ class SchedulerTest {
   @DisplayName("Tasklets wait in a scheduler that neither they nor the hub have ever heard of")
   void taskletsInStranger() {
     Channel<String> channel = Channel.confined();
-    new Separate().run(args -> TRACE.get().add("got " + channel.receive()), args -> {
-      TRACE.get().add("sends");
-      channel.send("hello");
-      return null;
-    });
+    new Separate()
+        .run(
+            args -> TRACE.get().add("got " + channel.receive()),
+            args -> {
+              TRACE.get().add("sends");
+              channel.send("hello");
+              return null;
+            });
     assertEquals(List.of("sends", "got hello"), TRACE.get());
   }
 

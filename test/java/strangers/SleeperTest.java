@@ -46,7 +46,9 @@ class SleeperTest {
 
     @Override
     public void sleep(long nanos) {
-      select(() -> selector.select(nanos == Long.MAX_VALUE ? 0 : Math.max(1, TimeUnit.NANOSECONDS.toMillis(nanos))));
+      select(() ->
+          selector.select(
+              nanos == Long.MAX_VALUE ? 0 : Math.max(1, TimeUnit.NANOSECONDS.toMillis(nanos))));
     }
 
     @Override
@@ -90,17 +92,20 @@ class SleeperTest {
   }
 
   @RootTest
-  @DisplayName("Tasks wait for channels, for time and for threads, and the sleeper is closed at the end")
+  @DisplayName(
+      "Tasks wait for channels, for time and for threads, and the sleeper is closed at the end")
   void selector() throws Throwable {
     Selecting selecting = new Selecting();
     Pipe pipe = Pipe.open();
     pipe.source().configureBlocking(false);
     Hub hub = Hub.realTime().sleeper(selecting);
     hub.run(() -> {
-      var reader = Hub.current().spawn(() -> {
-        selecting.awaitReadable(pipe.source());
-        return trace.add("read " + read(pipe));
-      });
+      var reader =
+          Hub.current()
+              .spawn(() -> {
+                selecting.awaitReadable(pipe.source());
+                return trace.add("read " + read(pipe));
+              });
       Hub.sleep(Duration.ofMillis(1));
       trace.add("slept");
       trace.add(Hub.offload(() -> "offloaded")); // wakes the selector
@@ -121,25 +126,32 @@ class SleeperTest {
     Pipe pipe = Pipe.open();
     pipe.source().configureBlocking(false);
     pipe.sink().write(ByteBuffer.wrap("x".getBytes()));
-    assertEquals("x", Hub.realTime().run(() -> {
-      Hub.current().sleeper(selecting); // in the midst of its run
-      var busy = Hub.current().spawn(() -> {
-        while (true) Hub.sleep(Duration.ZERO);
-      });
-      selecting.awaitReadable(pipe.source());
-      busy.kill();
-      return read(pipe);
-    }));
+    assertEquals(
+        "x",
+        Hub.realTime()
+            .run(() -> {
+              Hub.current().sleeper(selecting); // in the midst of its run
+              var busy =
+                  Hub.current()
+                      .spawn(() -> {
+                        while (true) Hub.sleep(Duration.ZERO);
+                      });
+              selecting.awaitReadable(pipe.source());
+              busy.kill();
+              return read(pipe);
+            }));
     pipe.sink().close();
     pipe.source().close();
   }
 
   @RootTest(Threads.PLATFORM)
-  @DisplayName("A hub in somebody else's loop never sleeps, and refuses a sleeper; so is null refused")
+  @DisplayName(
+      "A hub in somebody else's loop never sleeps, and refuses a sleeper; so is null refused")
   void refused() throws IOException {
     Sleeper sleeper = new Selecting();
     Hub guest = Hub.on(Runnable::run);
-    String message = assertThrows(IllegalStateException.class, () -> guest.sleeper(sleeper)).getMessage();
+    String message =
+        assertThrows(IllegalStateException.class, () -> guest.sleeper(sleeper)).getMessage();
     assertTrue(message.contains("event loop"), message);
     assertThrows(IllegalArgumentException.class, () -> Hub.realTime().sleeper(null));
     sleeper.close();

@@ -46,7 +46,8 @@ class FileVisitsTest {
 
   @BeforeEach
   void plant() throws IOException {
-    for (String directory : List.of("a/deep/er", "b", "c")) Files.createDirectories(root.resolve(directory));
+    for (String directory : List.of("a/deep/er", "b", "c"))
+      Files.createDirectories(root.resolve(directory));
     for (String file : List.of("a/1", "a/deep/2", "a/deep/er/3", "b/4", "b/5", "b/6", "7")) {
       Files.writeString(root.resolve(file), file);
     }
@@ -75,7 +76,8 @@ class FileVisitsTest {
       case Bridge.Visit.PreDirectory v -> "> " + path;
       case Bridge.Visit.File v -> path + (v.attributes().isSymbolicLink() ? "@" : "");
       case Bridge.Visit.Failed v -> path + " " + v.failure().getClass().getSimpleName();
-      case Bridge.Visit.PostDirectory v -> "< " + path + (v.failure() == null ? "" : " " + v.failure());
+      case Bridge.Visit.PostDirectory v ->
+          "< " + path + (v.failure() == null ? "" : " " + v.failure());
     };
   }
 
@@ -114,7 +116,8 @@ class FileVisitsTest {
     }
   }
 
-  private List<String> walked(Set<FileVisitOption> options, int depth, Map<String, FileVisitResult> answers)
+  private List<String> walked(
+      Set<FileVisitOption> options, int depth, Map<String, FileVisitResult> answers)
       throws IOException {
     Recorder recorder = new Recorder(answers);
     Files.walkFileTree(root, options, depth, recorder);
@@ -134,14 +137,15 @@ class FileVisitsTest {
     return got;
   }
 
-  private static final List<Map<String, FileVisitResult>> ANSWERS = List.of(
-      Map.of(),
-      Map.of("> a/deep", SKIP_SUBTREE),
-      Map.of("> a", SKIP_SIBLINGS),
-      Map.of("b/4", SKIP_SIBLINGS, "b/5", SKIP_SIBLINGS, "b/6", SKIP_SIBLINGS),
-      Map.of("< a/deep/er", SKIP_SIBLINGS, "> b", SKIP_SUBTREE),
-      Map.of("a/deep/2", TERMINATE),
-      Map.of("7", TERMINATE, "> c", CONTINUE));
+  private static final List<Map<String, FileVisitResult>> ANSWERS =
+      List.of(
+          Map.of(),
+          Map.of("> a/deep", SKIP_SUBTREE),
+          Map.of("> a", SKIP_SIBLINGS),
+          Map.of("b/4", SKIP_SIBLINGS, "b/5", SKIP_SIBLINGS, "b/6", SKIP_SIBLINGS),
+          Map.of("< a/deep/er", SKIP_SIBLINGS, "> b", SKIP_SUBTREE),
+          Map.of("a/deep/2", TERMINATE),
+          Map.of("7", TERMINATE, "> c", CONTINUE));
 
   @RootTest
   @DisplayName("The visits are those of Files.walkFileTree: the visitor answers, or the consumer")
@@ -159,9 +163,13 @@ class FileVisitsTest {
           assertEquals(expected, visitor.calls);
           visitor.calls.clear();
         }
-        assertEquals(expected, sent(Bridge.fileVisits(root, Set.of(), depth, new Recorder(Map.of())), answers));
+        assertEquals(
+            expected,
+            sent(Bridge.fileVisits(root, Set.of(), depth, new Recorder(Map.of())), answers));
         Recorder overruled = new Recorder(Map.of("> a", TERMINATE, "> b", TERMINATE));
-        assertEquals(expected, sent(Bridge.fileVisits(root, Set.of(), depth, overruled), overruling(answers)));
+        assertEquals(
+            expected,
+            sent(Bridge.fileVisits(root, Set.of(), depth, overruled), overruling(answers)));
       }
     }
   }
@@ -178,19 +186,20 @@ class FileVisitsTest {
   @DisplayName("A walk is lazy, and closes its directories when it is ended early")
   void lazy() {
     Recorder visitor = new Recorder(Map.of());
-    for (Consumer<Generator<Bridge.Visit>> takeTwo : List.<Consumer<Generator<Bridge.Visit>>>of(
-        visits -> {
-          try (Cursor<Bridge.Visit> c = visits.cursor()) {
-            c.next();
-            c.next();
-          }
-        },
-        visits -> {
-          try (Stream<Bridge.Visit> s = visits.stream()) {
-            assertEquals(2, s.limit(2).toList().size());
-          }
-        },
-        visits -> visits.forEachWhile(visit -> visit.path().equals(root)))) {
+    for (Consumer<Generator<Bridge.Visit>> takeTwo :
+        List.<Consumer<Generator<Bridge.Visit>>>of(
+            visits -> {
+              try (Cursor<Bridge.Visit> c = visits.cursor()) {
+                c.next();
+                c.next();
+              }
+            },
+            visits -> {
+              try (Stream<Bridge.Visit> s = visits.stream()) {
+                assertEquals(2, s.limit(2).toList().size());
+              }
+            },
+            visits -> visits.forEachWhile(visit -> visit.path().equals(root)))) {
       visitor.calls.clear();
       takeTwo.accept(Bridge.fileVisits(root, Set.of(), Integer.MAX_VALUE, visitor));
       assertEquals(2, visitor.calls.size());
@@ -202,17 +211,27 @@ class FileVisitsTest {
   void failures() throws IOException {
     Path missing = root.resolve("missing");
     Generator<Bridge.Visit> visits = Bridge.fileVisits(missing);
-    assertEquals(List.of("missing NoSuchFileException"), visits.stream().map(this::describe).toList());
-    Cursor<Bridge.Visit> thrown = Bridge.fileVisits(missing, Set.of(), 1, new SimpleFileVisitor<>() {}).cursor();
-    assertEquals(missing.toString(), assertThrows(NoSuchFileException.class, thrown::hasNext).getMessage());
+    assertEquals(
+        List.of("missing NoSuchFileException"), visits.stream().map(this::describe).toList());
+    Cursor<Bridge.Visit> thrown =
+        Bridge.fileVisits(missing, Set.of(), 1, new SimpleFileVisitor<>() {}).cursor();
+    assertEquals(
+        missing.toString(), assertThrows(NoSuchFileException.class, thrown::hasNext).getMessage());
 
     Files.createSymbolicLink(root.resolve("c/circle"), root);
     assertTrue(Bridge.fileVisits(root).stream().map(this::describe).toList().contains("c/circle@"));
     Set<FileVisitOption> options = Set.of(FileVisitOption.FOLLOW_LINKS);
-    List<Bridge.Visit> following = Bridge.fileVisits(root, options, Integer.MAX_VALUE, new Recorder(Map.of())).stream().toList();
-    assertEquals(walked(options, Integer.MAX_VALUE, Map.of()), following.stream().map(this::describe).toList());
-    assertTrue(following.stream().anyMatch(v ->
-        v instanceof Bridge.Visit.Failed failed && failed.failure() instanceof FileSystemLoopException));
+    List<Bridge.Visit> following =
+        Bridge.fileVisits(root, options, Integer.MAX_VALUE, new Recorder(Map.of())).stream()
+            .toList();
+    assertEquals(
+        walked(options, Integer.MAX_VALUE, Map.of()),
+        following.stream().map(this::describe).toList());
+    assertTrue(
+        following.stream()
+            .anyMatch(v ->
+                v instanceof Bridge.Visit.Failed failed
+                    && failed.failure() instanceof FileSystemLoopException));
     Files.delete(root.resolve("c/circle"));
   }
 
@@ -220,15 +239,26 @@ class FileVisitsTest {
   @DisplayName("What the visitor throws comes out of the pull")
   void visitorThrows() {
     IOException failure = new IOException();
-    Cursor<Bridge.Visit> c = Bridge.fileVisits(root, Set.of(), Integer.MAX_VALUE, new SimpleFileVisitor<>() {
-      @Override
-      public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-        throw failure;
-      }
-    }).cursor();
-    assertSame(failure, assertThrows(IOException.class, () -> {
-      while (c.hasNext()) assertInstanceOf(Bridge.Visit.PreDirectory.class, c.next());
-    }));
+    Cursor<Bridge.Visit> c =
+        Bridge.fileVisits(
+                root,
+                Set.of(),
+                Integer.MAX_VALUE,
+                new SimpleFileVisitor<>() {
+                  @Override
+                  public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+                      throws IOException {
+                    throw failure;
+                  }
+                })
+            .cursor();
+    assertSame(
+        failure,
+        assertThrows(
+            IOException.class,
+            () -> {
+              while (c.hasNext()) assertInstanceOf(Bridge.Visit.PreDirectory.class, c.next());
+            }));
     assertTrue(c.isOver());
   }
 
@@ -237,10 +267,18 @@ class FileVisitsTest {
   void refused() {
     Cursor<Bridge.Visit> c = Bridge.fileVisits(root).cursor();
     c.next();
-    assertRefused(IllegalArgumentException.class, () -> c.send("skip"), "FileVisitResult", "skip", "PreDirectory");
+    assertRefused(
+        IllegalArgumentException.class,
+        () -> c.send("skip"),
+        "FileVisitResult",
+        "skip",
+        "PreDirectory");
     assertTrue(c.isOver());
-    for (Executable call : List.<Executable>of(() -> Bridge.fileVisits(null), () -> Bridge.fileVisits(root, Set.of(), 1, null),
-        () -> Bridge.fileVisits(root, Set.of(), -1, new Recorder(Map.of())))) {
+    for (Executable call :
+        List.<Executable>of(
+            () -> Bridge.fileVisits(null),
+            () -> Bridge.fileVisits(root, Set.of(), 1, null),
+            () -> Bridge.fileVisits(root, Set.of(), -1, new Recorder(Map.of())))) {
       assertRefused(IllegalArgumentException.class, call);
     }
   }

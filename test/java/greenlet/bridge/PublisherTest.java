@@ -97,30 +97,37 @@ class PublisherTest {
   }
 
   @RootTest
-  @DisplayName("With a prefetch, so many are requested first, and half of them again when half have been taken")
+  @DisplayName(
+      "With a prefetch, so many are requested first, and half of them again when half have been taken")
   void prefetch() {
     Cursor<Integer> c = Bridge.elements(ints(100), 4).cursor();
     for (int i = 0; i < 7; i++) assertEquals(i, c.next());
     c.close();
-    assertEquals(List.of("subscribed", "request 4", "request 2", "request 2", "request 2", "cancelled"), trace);
+    assertEquals(
+        List.of("subscribed", "request 4", "request 2", "request 2", "request 2", "cancelled"),
+        trace);
     for (int prefetch : new int[] {1, 2, 3, 64, 1000}) {
       assertEquals(range(100), Bridge.elements(ints(100), prefetch).stream().toList());
     }
   }
 
   @RootTest
-  @DisplayName("A publisher in other threads: all its elements, in order, pushed and pulled, with any prefetch")
+  @DisplayName(
+      "A publisher in other threads: all its elements, in order, pushed and pulled, with any prefetch")
   void otherThreads() throws Throwable {
     try (ExecutorService threads = Executors.newCachedThreadPool()) {
       for (int prefetch : new int[] {1, 3, 256}) {
         for (boolean push : new boolean[] {false, true}) {
           SubmissionPublisher<Integer> publisher = new SubmissionPublisher<>(threads, 16);
-          Future<Object> submits = Threads.PLATFORM.start("submits", () -> {
-            while (!publisher.hasSubscribers()) Thread.onSpinWait();
-            for (int i = 0; i < 2000; i++) publisher.submit(i);
-            publisher.close();
-            return null;
-          });
+          Future<Object> submits =
+              Threads.PLATFORM.start(
+                  "submits",
+                  () -> {
+                    while (!publisher.hasSubscribers()) Thread.onSpinWait();
+                    for (int i = 0; i < 2000; i++) publisher.submit(i);
+                    publisher.close();
+                    return null;
+                  });
           List<Integer> got = new ArrayList<>();
           Generator<Integer> g = Bridge.elements(publisher, prefetch);
           if (push) g.forEach(got::add);
@@ -133,15 +140,21 @@ class PublisherTest {
   }
 
   @RootTest
-  @DisplayName("What the publisher fails with comes after the elements before it, as it is, checked too")
+  @DisplayName(
+      "What the publisher fails with comes after the elements before it, as it is, checked too")
   void fails() {
-    for (Throwable failure : List.of(new IOException(), new IllegalStateException(), new StackOverflowError())) {
+    for (Throwable failure :
+        List.of(new IOException(), new IllegalStateException(), new StackOverflowError())) {
       trace.clear();
-      Cursor<Integer> c = Bridge.elements(new Manual((subscriber, n) -> {
-        subscriber.onNext(1);
-        subscriber.onNext(2);
-        subscriber.onError(failure);
-      }), 10).cursor();
+      Cursor<Integer> c =
+          Bridge.elements(
+                  new Manual((subscriber, n) -> {
+                    subscriber.onNext(1);
+                    subscriber.onNext(2);
+                    subscriber.onError(failure);
+                  }),
+                  10)
+              .cursor();
       assertEquals(1, c.next());
       assertEquals(2, c.next());
       assertSame(failure, assertThrows(Throwable.class, c::hasNext));
@@ -151,7 +164,8 @@ class PublisherTest {
   }
 
   @RootTest
-  @DisplayName("An early end cancels, once: by close, by a push that has enough, by an exception of the consumer")
+  @DisplayName(
+      "An early end cancels, once: by close, by a push that has enough, by an exception of the consumer")
   void cancels() {
     Generator<Integer> g = Bridge.elements(ints(10));
     Cursor<Integer> c = g.cursor();
@@ -162,10 +176,16 @@ class PublisherTest {
     begun.close();
     begun.close();
     assertEquals(List.of("subscribed", "request 1", "cancelled"), trace);
-    for (Executable end : List.<Executable>of(() -> g.forEachWhile(i -> false),
-        () -> assertThrows(ArithmeticException.class, () -> g.forEach(i -> {
-          throw new ArithmeticException();
-        })))) {
+    for (Executable end :
+        List.<Executable>of(
+            () -> g.forEachWhile(i -> false),
+            () ->
+                assertThrows(
+                    ArithmeticException.class,
+                    () ->
+                        g.forEach(i -> {
+                          throw new ArithmeticException();
+                        })))) {
       trace.clear();
       assertDoesEnd(end);
       assertEquals(List.of("subscribed", "request 1", "cancelled"), trace);
@@ -181,21 +201,28 @@ class PublisherTest {
   }
 
   @RootTest
-  @DisplayName("A wait that is interrupted is an InterruptedException, and cancels: push and pull, of either kind of thread")
+  @DisplayName(
+      "A wait that is interrupted is an InterruptedException, and cancels: push and pull, of either kind of thread")
   void interrupted() throws Throwable {
     for (Threads kind : Threads.values()) {
       for (boolean push : new boolean[] {false, true}) {
         trace.clear();
         AtomicReference<Thread> waiting = new AtomicReference<>();
         CountDownLatch requested = new CountDownLatch(1);
-        Generator<Integer> g = Bridge.elements(new Manual((subscriber, n) -> requested.countDown()));
-        Future<Throwable> pull = kind.start("pulls", () -> {
-          waiting.set(Thread.currentThread());
-          return assertThrows(InterruptedException.class, () -> {
-            if (push) g.forEach(trace::add);
-            else g.iterator().next();
-          });
-        });
+        Generator<Integer> g =
+            Bridge.elements(new Manual((subscriber, n) -> requested.countDown()));
+        Future<Throwable> pull =
+            kind.start(
+                "pulls",
+                () -> {
+                  waiting.set(Thread.currentThread());
+                  return assertThrows(
+                      InterruptedException.class,
+                      () -> {
+                        if (push) g.forEach(trace::add);
+                        else g.iterator().next();
+                      });
+                });
         Threads.await(requested);
         Threads.untilWaiting(waiting.get());
         waiting.get().interrupt();
@@ -206,7 +233,8 @@ class PublisherTest {
   }
 
   @RootTest
-  @DisplayName("A publisher that is silent for longer than the timeout is a TimeoutException, and cancelled at once or later")
+  @DisplayName(
+      "A publisher that is silent for longer than the timeout is a TimeoutException, and cancelled at once or later")
   void timeout() throws Throwable {
     Manual silent = new Manual((subscriber, n) -> {});
     Cursor<Integer> c = Bridge.elements(silent, 1, Duration.ofMillis(1)).cursor();
@@ -214,11 +242,14 @@ class PublisherTest {
     assertEquals(List.of("subscribed", "request 1", "cancelled"), trace);
     assertTrue(c.isOver());
     AtomicReference<Flow.Subscriber<?>> subscriber = new AtomicReference<>();
-    assertThrows(TimeoutException.class, Bridge.elements(subscriber::set, 1, Duration.ofNanos(1)).cursor()::next);
+    assertThrows(
+        TimeoutException.class,
+        Bridge.elements(subscriber::set, 1, Duration.ofNanos(1)).cursor()::next);
     trace.clear();
     subscriber.get().onSubscribe(silent);
     assertEquals(List.of("cancelled"), trace);
-    assertEquals(range(3), Bridge.elements(ints(3), 1, Duration.ofDays(100_000_000)).stream().toList());
+    assertEquals(
+        range(3), Bridge.elements(ints(3), 1, Duration.ofDays(100_000_000)).stream().toList());
   }
 
   @RootTest
@@ -226,18 +257,23 @@ class PublisherTest {
   void rules() {
     AtomicReference<Flow.Subscriber<? super Integer>> subscriber = new AtomicReference<>();
     Manual second = new Manual((s, n) -> {});
-    Cursor<Integer> c = Bridge.elements(new Manual((s, n) -> {
-      subscriber.set(s);
-      for (Executable call : List.<Executable>of(() -> s.onSubscribe(null), () -> s.onNext(null), () -> s.onError(null))) {
-        assertThrows(NullPointerException.class, call);
-      }
-      s.onSubscribe(second);
-      s.onNext(1);
-      s.onComplete();
-      s.onComplete();
-      s.onError(new IOException());
-      s.onNext(2);
-    })).cursor();
+    Cursor<Integer> c =
+        Bridge.elements(
+                new Manual((s, n) -> {
+                  subscriber.set(s);
+                  for (Executable call :
+                      List.<Executable>of(
+                          () -> s.onSubscribe(null), () -> s.onNext(null), () -> s.onError(null))) {
+                    assertThrows(NullPointerException.class, call);
+                  }
+                  s.onSubscribe(second);
+                  s.onNext(1);
+                  s.onComplete();
+                  s.onComplete();
+                  s.onError(new IOException());
+                  s.onNext(2);
+                }))
+            .cursor();
     assertEquals(1, c.next());
     assertFalse(c.hasNext());
     assertEquals(List.of("subscribed", "request 1", "cancelled"), trace);
@@ -246,11 +282,16 @@ class PublisherTest {
   }
 
   @RootTest
-  @DisplayName("A publisher that sends more than was requested is cancelled, and an error after what was requested")
+  @DisplayName(
+      "A publisher that sends more than was requested is cancelled, and an error after what was requested")
   void floods() {
-    Cursor<Integer> c = Bridge.elements(new Manual((subscriber, n) -> {
-      for (int i = 0; i < 10; i++) subscriber.onNext(i);
-    }), 2).cursor();
+    Cursor<Integer> c =
+        Bridge.elements(
+                new Manual((subscriber, n) -> {
+                  for (int i = 0; i < 10; i++) subscriber.onNext(i);
+                }),
+                2)
+            .cursor();
     assertEquals(0, c.next());
     assertEquals(1, c.next());
     assertRefused(IllegalStateException.class, c::next, "more than was requested");
@@ -261,11 +302,18 @@ class PublisherTest {
   @DisplayName("Bad arguments are refused at the call")
   void badArguments() {
     Manual p = ints(1);
-    for (Executable call : List.<Executable>of(() -> Bridge.elements(null), () -> Bridge.elements(p, 0),
-        () -> Bridge.elements(p, 1, null), () -> Bridge.elements(p, 1, Duration.ZERO), () -> Bridge.publisher(null))) {
+    for (Executable call :
+        List.<Executable>of(
+            () -> Bridge.elements(null),
+            () -> Bridge.elements(p, 0),
+            () -> Bridge.elements(p, 1, null),
+            () -> Bridge.elements(p, 1, Duration.ZERO),
+            () -> Bridge.publisher(null))) {
       assertRefused(IllegalArgumentException.class, call);
     }
-    assertThrows(NullPointerException.class, () -> Bridge.publisher(Generator.of(out -> {})).subscribe(null));
+    assertThrows(
+        NullPointerException.class,
+        () -> Bridge.publisher(Generator.of(out -> {})).subscribe(null));
   }
 
   // A generator's publisher
@@ -300,16 +348,18 @@ class PublisherTest {
     return probe;
   }
 
-  private final Generator<Integer> three = Generator.of(out -> {
-    try {
-      for (int i = 0; i < 3; i++) out.yield(i);
-    } finally {
-      trace.add("finally");
-    }
-  });
+  private final Generator<Integer> three =
+      Generator.of(out -> {
+        try {
+          for (int i = 0; i < 3; i++) out.yield(i);
+        } finally {
+          trace.add("finally");
+        }
+      });
 
   @RootTest
-  @DisplayName("A generator publishes as far as is requested; each subscriber has a traversal of its own")
+  @DisplayName(
+      "A generator publishes as far as is requested; each subscriber has a traversal of its own")
   void publishes() {
     Flow.Publisher<Integer> publisher = Bridge.publisher(three);
     Probe a = new Probe();
@@ -334,20 +384,25 @@ class PublisherTest {
   @RootTest
   @DisplayName("Requests and cancels from within onNext do not recurse")
   void withinOnNext() {
-    Generator<Integer> many = Generator.of(out -> {
-      for (int i = 0; ; i++) out.yield(i);
-    });
+    Generator<Integer> many =
+        Generator.of(out -> {
+          for (int i = 0; ; i++) out.yield(i);
+        });
     int[] depth = new int[2];
-    subscribe(many, new Probe() {
-      @Override
-      public void onNext(Integer element) {
-        depth[1] = Math.max(depth[1], ++depth[0]);
-        if (element == 10_000) subscription.cancel();
-        subscription.request(element % 3 + 1);
-        depth[0]--;
-        if (element == 10_000) trace.add(element);
-      }
-    }).subscription.request(1);
+    subscribe(
+            many,
+            new Probe() {
+              @Override
+              public void onNext(Integer element) {
+                depth[1] = Math.max(depth[1], ++depth[0]);
+                if (element == 10_000) subscription.cancel();
+                subscription.request(element % 3 + 1);
+                depth[0]--;
+                if (element == 10_000) trace.add(element);
+              }
+            })
+        .subscription
+        .request(1);
     assertEquals(1, depth[1]);
     assertEquals(List.of(10_000), trace);
   }
@@ -356,26 +411,36 @@ class PublisherTest {
   @DisplayName("Requests add up to no more than Long.MAX_VALUE")
   void requestsWithoutLimit() {
     int[] depth = new int[1];
-    subscribe(three, new Probe() {
-      @Override
-      public void onNext(Integer element) {
-        depth[0]++;
-        for (long n : new long[] {Long.MAX_VALUE, Long.MAX_VALUE, 1, 1}) subscription.request(n);
-        assertEquals(1, depth[0]--);
-        trace.add(element);
-      }
-    }).subscription.request(1);
+    subscribe(
+            three,
+            new Probe() {
+              @Override
+              public void onNext(Integer element) {
+                depth[0]++;
+                for (long n : new long[] {Long.MAX_VALUE, Long.MAX_VALUE, 1, 1})
+                  subscription.request(n);
+                assertEquals(1, depth[0]--);
+                trace.add(element);
+              }
+            })
+        .subscription
+        .request(1);
     assertEquals(List.of(0, 1, 2, "finally", "complete"), trace);
   }
 
   @RootTest
-  @DisplayName("An exception of the body is onError, also one that nobody would expect; so are null and a bad request")
+  @DisplayName(
+      "An exception of the body is onError, also one that nobody would expect; so are null and a bad request")
   void publishesFailure() {
     IOException failure = new IOException();
-    subscribe(Generator.of(out -> {
-      out.yield(1);
-      throw failure;
-    }), new Probe()).subscription.request(5);
+    subscribe(
+            Generator.of(out -> {
+              out.yield(1);
+              throw failure;
+            }),
+            new Probe())
+        .subscription
+        .request(5);
     assertEquals(List.of(1, failure), trace);
     trace.clear();
     subscribe(Generator.of(out -> out.yield(null)), new Probe()).subscription.request(5);
@@ -394,26 +459,34 @@ class PublisherTest {
   }
 
   @RootTest
-  @DisplayName("What a subscriber throws, or a body that is unwound, goes to the thread's handler, and the body is unwound")
+  @DisplayName(
+      "What a subscriber throws, or a body that is unwound, goes to the thread's handler, and the body is unwound")
   void uncaught() {
     Thread thread = Thread.currentThread();
     thread.setUncaughtExceptionHandler((t, e) -> trace.add(e));
     ArithmeticException failure = new ArithmeticException();
-    subscribe(three, new Probe() {
-      @Override
-      public void onNext(Integer element) {
-        throw failure;
-      }
-    }).subscription.request(2);
+    subscribe(
+            three,
+            new Probe() {
+              @Override
+              public void onNext(Integer element) {
+                throw failure;
+              }
+            })
+        .subscription
+        .request(2);
     assertEquals(List.of("finally", failure), trace);
     trace.clear();
-    Probe probe = subscribe(Generator.of(out -> {
-      try {
-        out.yield(1);
-      } finally {
-        throwIt(failure);
-      }
-    }), new Probe());
+    Probe probe =
+        subscribe(
+            Generator.of(out -> {
+              try {
+                out.yield(1);
+              } finally {
+                throwIt(failure);
+              }
+            }),
+            new Probe());
     probe.subscription.request(1);
     probe.subscription.cancel();
     probe.subscription.request(1);
@@ -430,20 +503,26 @@ class PublisherTest {
     for (Threads kind : Threads.values()) {
       trace.clear();
       CountDownLatch complete = new CountDownLatch(1);
-      Probe probe = subscribe(Generator.of(out -> {
-        for (int i = 0; i < 1000; i++) out.yield(i);
-      }), new Probe() {
-        @Override
-        public void onComplete() {
-          complete.countDown();
-        }
-      });
+      Probe probe =
+          subscribe(
+              Generator.of(out -> {
+                for (int i = 0; i < 1000; i++) out.yield(i);
+              }),
+              new Probe() {
+                @Override
+                public void onComplete() {
+                  complete.countDown();
+                }
+              });
       List<Future<Object>> requests = new ArrayList<>();
       for (int i = 0; i < 4; i++) {
-        requests.add(kind.start("requests", () -> {
-          for (int n = 0; n < 251; n++) probe.subscription.request(1);
-          return null;
-        }));
+        requests.add(
+            kind.start(
+                "requests",
+                () -> {
+                  for (int n = 0; n < 251; n++) probe.subscription.request(1);
+                  return null;
+                }));
       }
       for (Future<Object> r : requests) Threads.await(r);
       Threads.await(complete);

@@ -33,16 +33,18 @@ class ReactiveStreamsTest {
     default void shutdownPublisherExecutorService() {}
   }
 
-  private static final class Published extends FlowPublisherVerification<Integer> implements Verification {
+  private static final class Published extends FlowPublisherVerification<Integer>
+      implements Verification {
     Published() {
       super(ENVIRONMENT);
     }
 
     @Override
     public Flow.Publisher<Integer> createFlowPublisher(long elements) {
-      return Bridge.publisher(Generator.of(out -> {
-        for (long i = 0; i < elements; i++) out.yield((int) i);
-      }));
+      return Bridge.publisher(
+          Generator.of(out -> {
+            for (long i = 0; i < elements; i++) out.yield((int) i);
+          }));
     }
 
     @Override
@@ -51,7 +53,8 @@ class ReactiveStreamsTest {
     }
   }
 
-  private static final class Subscribing extends FlowSubscriberBlackboxVerification<Integer> implements Verification {
+  private static final class Subscribing extends FlowSubscriberBlackboxVerification<Integer>
+      implements Verification {
     Subscribing() {
       super(ENVIRONMENT);
     }
@@ -81,9 +84,12 @@ class ReactiveStreamsTest {
 
   private static Stream<DynamicTest> rules(Verification verification) {
     return Arrays.stream(verification.getClass().getMethods())
-        .filter(method -> method.isAnnotationPresent(Test.class) && !method.getName().startsWith("untested_"))
-        .map(method -> DynamicTest.dynamicTest(method.getName(),
-            () -> Threads.PLATFORM.run("test", () -> verify(verification, method))));
+        .filter(method ->
+            method.isAnnotationPresent(Test.class) && !method.getName().startsWith("untested_"))
+        .map(method ->
+            DynamicTest.dynamicTest(
+                method.getName(),
+                () -> Threads.PLATFORM.run("test", () -> verify(verification, method))));
   }
 
   private static void verify(Verification verification, Method rule) throws Throwable {

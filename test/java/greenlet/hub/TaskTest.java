@@ -50,18 +50,24 @@ class TaskTest {
   void states() {
     virtually(() -> {
       Hub hub = Hub.current();
-      Task<String> t = hub.spawn("worker", () -> {
-        assertEquals("Task[worker, running]", Task.current().toString());
-        sleep(1);
-        return "value";
-      });
+      Task<String> t =
+          hub.spawn(
+              "worker",
+              () -> {
+                assertEquals("Task[worker, running]", Task.current().toString());
+                sleep(1);
+                return "value";
+              });
       assertEquals("Task[worker, unstarted]", t.toString());
       assertSame(hub, t.hub());
       assertFalse(t.isDone());
       assertEquals(0, t.stackTrace().length);
       Hub.sleep(Duration.ZERO);
       assertEquals("Task[worker, suspended]", t.toString());
-      assertEquals("lambda", t.stackTrace()[1].getMethodName().replaceFirst("\\$.*", ""), () -> List.of(t.stackTrace()).toString());
+      assertEquals(
+          "lambda",
+          t.stackTrace()[1].getMethodName().replaceFirst("\\$.*", ""),
+          () -> List.of(t.stackTrace()).toString());
       assertFalse(t.isSuccessful());
       assertNull(t.exception());
       assertEquals("value", t.result());
@@ -79,10 +85,12 @@ class TaskTest {
   void failed() {
     IOException thrown = new IOException();
     virtually(() -> {
-      Task<Object> t = Hub.current().spawn(() -> {
-        sleep(1);
-        throw thrown;
-      });
+      Task<Object> t =
+          Hub.current()
+              .spawn(() -> {
+                sleep(1);
+                throw thrown;
+              });
       Task<?> asks = spawn(() -> assertSame(thrown, assertThrows(IOException.class, t::result)));
       assertSame(thrown, assertThrows(IOException.class, t::result));
       assertSame(thrown, t.exception());
@@ -93,19 +101,21 @@ class TaskTest {
   }
 
   @RootTest
-  @DisplayName("killed: while it waits, before it began, after its end, by itself, again while it unwinds")
+  @DisplayName(
+      "killed: while it waits, before it began, after its end, by itself, again while it unwinds")
   void kill() {
     virtually(() -> {
-      Task<?> waiting = spawn(() -> {
-        try {
-          sleep(1000);
-        } catch (Exception e) {
-          note("not an Exception");
-        } finally {
-          sleep(1);
-          note("unwound at " + Hub.current().time().toSeconds());
-        }
-      });
+      Task<?> waiting =
+          spawn(() -> {
+            try {
+              sleep(1000);
+            } catch (Exception e) {
+              note("not an Exception");
+            } finally {
+              sleep(1);
+              note("unwound at " + Hub.current().time().toSeconds());
+            }
+          });
       Hub.sleep(Duration.ZERO);
       waiting.kill();
       assertTrue(waiting.isDone());
@@ -123,20 +133,22 @@ class TaskTest {
       ended.kill();
       assertEquals("value", ended.result());
 
-      Task<?> itself = spawn(() -> {
-        Task.current().kill();
-        note("not here");
-      });
+      Task<?> itself =
+          spawn(() -> {
+            Task.current().kill();
+            note("not here");
+          });
       assertThrows(CancellationException.class, itself::result);
 
-      Task<?> stubborn = spawn(() -> {
-        try {
-          sleep(1000);
-        } catch (GreenletExit exit) {
-          note("caught");
-          sleep(1);
-        }
-      });
+      Task<?> stubborn =
+          spawn(() -> {
+            try {
+              sleep(1000);
+            } catch (GreenletExit exit) {
+              note("caught");
+              sleep(1);
+            }
+          });
       Hub.sleep(Duration.ZERO);
       stubborn.kill();
       assertTrue(stubborn.isSuccessful());
@@ -146,21 +158,23 @@ class TaskTest {
   }
 
   @RootTest
-  @DisplayName("what is raised in a task that is ready comes out of its next wait, each in its turn")
+  @DisplayName(
+      "what is raised in a task that is ready comes out of its next wait, each in its turn")
   void interrupt() {
     virtually(() -> {
       var w = new Hub.Waiter<String>("a value");
-      Task<?> t = spawn(() -> {
-        note(w.await());
-        for (int i = 0; i < 3; i++) {
-          try {
-            Hub.sleep(Duration.ZERO);
-            note("slept");
-          } catch (IllegalStateException e) {
-            note(e.getMessage());
-          }
-        }
-      });
+      Task<?> t =
+          spawn(() -> {
+            note(w.await());
+            for (int i = 0; i < 3; i++) {
+              try {
+                Hub.sleep(Duration.ZERO);
+                note("slept");
+              } catch (IllegalStateException e) {
+                note(e.getMessage());
+              }
+            }
+          });
       Hub.sleep(Duration.ZERO);
       w.wake("value");
       t.interrupt(new IllegalStateException("first"));
@@ -181,10 +195,12 @@ class TaskTest {
   @DisplayName("join and result with a limit")
   void limits() {
     virtually(() -> {
-      Task<String> t = Hub.current().spawn(() -> {
-        sleep(5);
-        return "value";
-      });
+      Task<String> t =
+          Hub.current()
+              .spawn(() -> {
+                sleep(5);
+                return "value";
+              });
       assertFalse(t.join(Duration.ofSeconds(1)));
       assertThrows(TimeoutException.class, () -> t.result(Duration.ofSeconds(1)));
       assertEquals(Duration.ofSeconds(2), Hub.current().time());
@@ -199,27 +215,39 @@ class TaskTest {
   void links() {
     Hub hub = Hub.virtualTime();
     hub.onFailure((task, e) -> note("reported " + e.getMessage()));
-    hub.run(Threads.callable(() -> {
-      Task<String> t = hub.spawn(() -> "value");
-      t.link(ended -> {
-        sleep(1);
-        note("linked " + ended.result() + " at " + hub.time().toSeconds());
-      });
-      t.rawLink(ended -> note("raw " + ended.isDone()));
-      t.rawLink(ended -> {
-        throw new IllegalStateException("broken link");
-      });
-      t.join();
-      note("joined");
-      t.link(ended -> note("linked late"));
-      t.rawLink(ended -> note("at once"));
-      hub.join();
-      spawn(() -> {
-        throw new IOException("asked for by a link");
-      }).link(ended -> note(ended.exception().getMessage()));
-      hub.join();
-    }));
-    assertEquals(List.of("raw true", "reported broken link", "joined", "at once", "linked late", "linked value at 1", "asked for by a link"), trace);
+    hub.run(
+        Threads.callable(() -> {
+          Task<String> t = hub.spawn(() -> "value");
+          t.link(ended -> {
+            sleep(1);
+            note("linked " + ended.result() + " at " + hub.time().toSeconds());
+          });
+          t.rawLink(ended -> note("raw " + ended.isDone()));
+          t.rawLink(ended -> {
+            throw new IllegalStateException("broken link");
+          });
+          t.join();
+          note("joined");
+          t.link(ended -> note("linked late"));
+          t.rawLink(ended -> note("at once"));
+          hub.join();
+          spawn(
+                  () -> {
+                    throw new IOException("asked for by a link");
+                  })
+              .link(ended -> note(ended.exception().getMessage()));
+          hub.join();
+        }));
+    assertEquals(
+        List.of(
+            "raw true",
+            "reported broken link",
+            "joined",
+            "at once",
+            "linked late",
+            "linked value at 1",
+            "asked for by a link"),
+        trace);
   }
 
   @RootTest
@@ -229,21 +257,30 @@ class TaskTest {
     hub.onFailure((task, e) -> {}); // nobody may be asking yet
     var begun = new CompletableFuture<List<Task<?>>>();
     var over = new CompletableFuture<Object>();
-    var other = Threads.PLATFORM.start("other", () -> hub.run(() -> {
-      Task<String> good = hub.spawn(() -> {
-        Hub.sleep(Duration.ofMillis(1));
-        return "value";
-      });
-      Task<String> bad = hub.spawn(() -> {
-        throw new IOException();
-      });
-      Task<String> killed = hub.spawn("killed", () -> {
-        sleep(1000);
-        return "";
-      });
-      begun.complete(List.of(good, bad, killed));
-      return Hub.await(over);
-    }));
+    var other =
+        Threads.PLATFORM.start(
+            "other",
+            () ->
+                hub.run(() -> {
+                  Task<String> good =
+                      hub.spawn(() -> {
+                        Hub.sleep(Duration.ofMillis(1));
+                        return "value";
+                      });
+                  Task<String> bad =
+                      hub.spawn(() -> {
+                        throw new IOException();
+                      });
+                  Task<String> killed =
+                      hub.spawn(
+                          "killed",
+                          () -> {
+                            sleep(1000);
+                            return "";
+                          });
+                  begun.complete(List.of(good, bad, killed));
+                  return Hub.await(over);
+                }));
     List<Task<?>> tasks = Threads.await(begun);
     assertEquals("value", tasks.get(0).result());
     assertEquals("value", tasks.get(0).toCompletableFuture().get());
@@ -260,17 +297,22 @@ class TaskTest {
   @DisplayName("a chain of 100,000 tasks passes a value on")
   void chain() {
     int length = 100_000;
-    assertEquals(length, Hub.virtualTime().run(() -> {
-      Task<Integer> last = Hub.current().spawn(() -> {
-        sleep(1);
-        return 0;
-      });
-      for (int i = 0; i < length; i++) {
-        Task<Integer> before = last;
-        last = Hub.current().spawn(() -> before.result() + 1);
-      }
-      return last.result();
-    }));
+    assertEquals(
+        length,
+        Hub.virtualTime()
+            .run(() -> {
+              Task<Integer> last =
+                  Hub.current()
+                      .spawn(() -> {
+                        sleep(1);
+                        return 0;
+                      });
+              for (int i = 0; i < length; i++) {
+                Task<Integer> before = last;
+                last = Hub.current().spawn(() -> before.result() + 1);
+              }
+              return last.result();
+            }));
   }
 
   @RootTest

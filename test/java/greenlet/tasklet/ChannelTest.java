@@ -34,10 +34,12 @@ class ChannelTest {
   }
 
   private Tasklet sender(Channel<Object> channel, Object value) {
-    return Tasklet.of(args -> {
-      channel.send(value);
-      return trace.add("sent " + value);
-    }, "sender of " + value);
+    return Tasklet.of(
+        args -> {
+          channel.send(value);
+          return trace.add("sent " + value);
+        },
+        "sender of " + value);
   }
 
   private Tasklet receiver(Channel<Object> channel, String name) {
@@ -78,7 +80,8 @@ class ChannelTest {
   }
 
   @RootTest
-  @DisplayName("preference: without a partner whoever comes waits, and the next runs, whatever it is")
+  @DisplayName(
+      "preference: without a partner whoever comes waits, and the next runs, whatever it is")
   void noPartner() {
     for (Channel<Object> channel : both()) {
       for (int preference : new int[] {-1, 0, 1}) {
@@ -110,7 +113,8 @@ class ChannelTest {
       for (int preference : new int[] {-1, 0, 1}) {
         channel.setPreference(preference);
         assertEquals(List.of("a", "b", "partner received x", "main"), meeting(channel, true));
-        assertEquals(List.of("a", "b", "sent x", "main received x", "main"), meeting(channel, false));
+        assertEquals(
+            List.of("a", "b", "sent x", "main received x", "main"), meeting(channel, false));
       }
     }
   }
@@ -134,7 +138,18 @@ class ChannelTest {
       assertEquals(-3, channel.balance());
       for (int i = 1; i <= 3; i++) channel.send(i);
       assertEquals(0, channel.balance());
-      assertEquals(List.of(1, 2, 3, "sent 1", "sent 2", "sent 3", "r1 received 1", "r2 received 2", "r3 received 3"), trace);
+      assertEquals(
+          List.of(
+              1,
+              2,
+              3,
+              "sent 1",
+              "sent 2",
+              "sent 3",
+              "r1 received 1",
+              "r2 received 2",
+              "r3 received 3"),
+          trace);
     }
   }
 
@@ -144,7 +159,8 @@ class ChannelTest {
     for (Channel<Object> channel : both()) {
       for (int killed = 0; killed < 3; killed++) {
         trace.clear();
-        List<Tasklet> all = Stream.of("r0", "r1", "r2").map(name -> receiver(channel, name).insert()).toList();
+        List<Tasklet> all =
+            Stream.of("r0", "r1", "r2").map(name -> receiver(channel, name).insert()).toList();
         Tasklet.schedule();
         all.get(killed).kill(killed == 1);
         Tasklet.runAll();
@@ -164,12 +180,14 @@ class ChannelTest {
   void values() {
     for (Channel<Object> channel : both()) {
       Object same = new Object();
-      Tasklet.of(args -> {
-        channel.send(null);
-        channel.send(same);
-        channel.send(new IOException());
-        return null;
-      }).insert();
+      Tasklet.of(
+              args -> {
+                channel.send(null);
+                channel.send(same);
+                channel.send(new IOException());
+                return null;
+              })
+          .insert();
       assertNull(channel.receive());
       assertSame(same, channel.receive());
       assertSame(IOException.class, channel.receive().getClass());
@@ -183,16 +201,20 @@ class ChannelTest {
     for (Channel<Object> channel : both()) {
       trace.clear();
       IOException e = new IOException();
-      Tasklet.of(args -> {
-        channel.sendException(e);
-        return trace.add("sent");
-      }).insert();
+      Tasklet.of(
+              args -> {
+                channel.sendException(e);
+                return trace.add("sent");
+              })
+          .insert();
       assertSame(e, assertThrows(IOException.class, channel::receive));
       Tasklet.runAll();
-      Tasklet.of(args -> {
-        assertSame(e, assertThrows(IOException.class, channel::receive));
-        return trace.add("received");
-      }).insert();
+      Tasklet.of(
+              args -> {
+                assertSame(e, assertThrows(IOException.class, channel::receive));
+                return trace.add("received");
+              })
+          .insert();
       Tasklet.schedule();
       channel.sendException(e);
       assertEquals(List.of("sent", "received"), trace);
@@ -232,14 +254,16 @@ class ChannelTest {
   void iteration() {
     for (Channel<Object> channel : both()) {
       trace.clear();
-      Tasklet.of(args -> {
-        for (int i = 1; i <= 3; i++) {
-          trace.add("sending " + i);
-          channel.send(i);
-        }
-        channel.close();
-        return null;
-      }).insert();
+      Tasklet.of(
+              args -> {
+                for (int i = 1; i <= 3; i++) {
+                  trace.add("sending " + i);
+                  channel.send(i);
+                }
+                channel.close();
+                return null;
+              })
+          .insert();
       for (Object o : channel) trace.add(o);
       assertEquals(List.of("sending 1", 1, "sending 2", 2, "sending 3", 3), trace);
       Iterator<Object> over = channel.iterator();
@@ -250,16 +274,19 @@ class ChannelTest {
   }
 
   @RootTest
-  @DisplayName("iteration: values of those who wait when it is closed still come; next without hasNext; null")
+  @DisplayName(
+      "iteration: values of those who wait when it is closed still come; next without hasNext; null")
   void iterationOfClosing() {
     for (Channel<Object> channel : both()) {
       trace.clear();
       sender(channel, 1).insert();
       sender(channel, 2).insert();
-      Tasklet.of(args -> {
-        channel.send(null);
-        return null;
-      }).insert();
+      Tasklet.of(
+              args -> {
+                channel.send(null);
+                return null;
+              })
+          .insert();
       Tasklet.schedule();
       channel.close();
       Iterator<Object> all = channel.iterator();
@@ -273,17 +300,20 @@ class ChannelTest {
   }
 
   @RootTest
-  @DisplayName("iteration: those that wait when it is closed come to their end, and of the others nobody")
+  @DisplayName(
+      "iteration: those that wait when it is closed come to their end, and of the others nobody")
   void iterationWaiting() {
     for (Channel<Object> channel : both()) {
       trace.clear();
       for (int i = 1; i <= 2; i++) {
         int n = i;
         receiver(channel, "r" + n).insert();
-        Tasklet.of(args -> {
-          for (Object o : channel) trace.add(o);
-          return trace.add("end " + n);
-        }).insert();
+        Tasklet.of(
+                args -> {
+                  for (Object o : channel) trace.add(o);
+                  return trace.add("end " + n);
+                })
+            .insert();
       }
       Tasklet.schedule();
       assertEquals(-4, channel.balance());
@@ -297,16 +327,19 @@ class ChannelTest {
   }
 
   @RootTest
-  @DisplayName("iteration: a NoSuchElementException that is sent ends it, also for one that waits; other exceptions come out")
+  @DisplayName(
+      "iteration: a NoSuchElementException that is sent ends it, also for one that waits; other exceptions come out")
   void iterationEndedBySender() {
     for (Channel<Object> channel : both()) {
       trace.clear();
-      Tasklet.of(args -> {
-        for (Object o : channel) trace.add(o);
-        trace.add("end");
-        assertThrows(IOException.class, () -> channel.iterator().hasNext());
-        return trace.add("out");
-      }).insert();
+      Tasklet.of(
+              args -> {
+                for (Object o : channel) trace.add(o);
+                trace.add("end");
+                assertThrows(IOException.class, () -> channel.iterator().hasNext());
+                return trace.add("out");
+              })
+          .insert();
       Tasklet.schedule();
       channel.send(1);
       channel.sendException(new NoSuchElementException());
@@ -316,18 +349,22 @@ class ChannelTest {
       Tasklet.schedule();
       assertEquals(2, channel.iterator().next(), "it is not closed");
       Tasklet.runAll();
-      Tasklet.of(args -> { // thrown into it, it is no end
-        channel.forEach(trace::add);
-        return null;
-      }).insert();
+      Tasklet.of(
+              args -> { // thrown into it, it is no end
+                channel.forEach(trace::add);
+                return null;
+              })
+          .insert();
       Tasklet.schedule();
       Tasklet waiting = channel.queue();
-      assertThrows(NoSuchElementException.class, () -> waiting.throwInto(new NoSuchElementException()));
+      assertThrows(
+          NoSuchElementException.class, () -> waiting.throwInto(new NoSuchElementException()));
     }
   }
 
   @RootTest
-  @DisplayName("close: no new waiting, a waiting partner is served, nobody is woken; open takes it back")
+  @DisplayName(
+      "close: no new waiting, a waiting partner is served, nobody is woken; open takes it back")
   void close() {
     for (Channel<Object> channel : both()) {
       trace.clear();
@@ -344,8 +381,10 @@ class ChannelTest {
       assertRefused(IllegalStateException.class, channel::receive, channel.name(), "closed");
       channel.send("y");
       assertTrue(channel.isClosed());
-      assertRefused(IllegalStateException.class, () -> channel.send("z"), channel.name(), "main", "closed");
-      assertRefused(IllegalStateException.class, () -> channel.sendException(new IOException()), "closed");
+      assertRefused(
+          IllegalStateException.class, () -> channel.send("z"), channel.name(), "main", "closed");
+      assertRefused(
+          IllegalStateException.class, () -> channel.sendException(new IOException()), "closed");
       assertEquals(0, channel.balance());
       channel.open();
       assertFalse(channel.isClosing() || channel.isClosed());
@@ -365,8 +404,10 @@ class ChannelTest {
       main.setBlockTrap(true);
       assertTrue(main.blockTrap());
       sender(channel, "x").insert();
-      assertRefused(IllegalStateException.class, channel::receive, "main", channel.name(), "block trap");
-      assertRefused(IllegalStateException.class, () -> channel.send(1), "main", channel.name(), "block trap");
+      assertRefused(
+          IllegalStateException.class, channel::receive, "main", channel.name(), "block trap");
+      assertRefused(
+          IllegalStateException.class, () -> channel.send(1), "main", channel.name(), "block trap");
       assertEquals(0, channel.balance());
       Tasklet.schedule();
       assertEquals("x", channel.receive());
@@ -377,14 +418,17 @@ class ChannelTest {
   }
 
   @RootTest
-  @DisplayName("channel callback: every operation before it happens; recursion is refused; what it throws undoes")
+  @DisplayName(
+      "channel callback: every operation before it happens; recursion is refused; what it throws undoes")
   void callback() {
     for (Channel<Object> channel : both()) {
       trace.clear();
-      assertNull(Channel.setCallback((c, t, sending, willBlock) -> {
-        assertSame(channel, c);
-        trace.add(t.name() + (sending ? " sends" : " receives") + (willBlock ? " and waits" : ""));
-      }));
+      assertNull(
+          Channel.setCallback((c, t, sending, willBlock) -> {
+            assertSame(channel, c);
+            trace.add(
+                t.name() + (sending ? " sends" : " receives") + (willBlock ? " and waits" : ""));
+          }));
       receiver(channel, "r").insert();
       Tasklet.schedule();
       channel.send("x");
@@ -392,7 +436,14 @@ class ChannelTest {
       channel.receive();
       Tasklet.runAll();
       assertEquals(
-          List.of("r receives and waits", "main sends", "r received x", "main receives and waits", "sender of y sends", "sent y"), trace);
+          List.of(
+              "r receives and waits",
+              "main sends",
+              "r received x",
+              "main receives and waits",
+              "sender of y sends",
+              "sent y"),
+          trace);
       Channel.setCallback((c, t, sending, willBlock) -> c.receive());
       assertRefused(IllegalStateException.class, () -> channel.send("x"), "a callback is running");
       Channel.setCallback((c, t, sending, willBlock) -> Tasklet.schedule());
@@ -409,7 +460,8 @@ class ChannelTest {
   }
 
   @RootTest
-  @DisplayName("an operation that fails is undone: those that wait stay in their order, with what they send")
+  @DisplayName(
+      "an operation that fails is undone: those that wait stay in their order, with what they send")
   void undone() {
     for (Channel<Object> channel : both()) {
       for (boolean scheduleAll : new boolean[] {false, true}) {
@@ -423,7 +475,8 @@ class ChannelTest {
           throw new IllegalStateException("refused");
         });
         assertRefused(IllegalStateException.class, channel::receive, "refused");
-        assertRefused(IllegalStateException.class, () -> first.throwInto(new IOException()), "refused");
+        assertRefused(
+            IllegalStateException.class, () -> first.throwInto(new IOException()), "refused");
         assertEquals(3, channel.balance());
         assertEquals(1, Tasklet.runCount());
         assertSame(first, channel.queue());
@@ -436,8 +489,13 @@ class ChannelTest {
     }
   }
 
-  private static void assertDeadlock(org.junit.jupiter.api.function.Executable call, Object... parts) {
-    assertRefused(IllegalStateException.class, call, Stream.concat(Stream.of("deadlock", "\"test\"", "shared channel"), Stream.of(parts)).toArray());
+  private static void assertDeadlock(
+      org.junit.jupiter.api.function.Executable call, Object... parts) {
+    assertRefused(
+        IllegalStateException.class,
+        call,
+        Stream.concat(Stream.of("deadlock", "\"test\"", "shared channel"), Stream.of(parts))
+            .toArray());
   }
 
   @RootTest
@@ -454,18 +512,24 @@ class ChannelTest {
   }
 
   @RootTest
-  @DisplayName("deadlock: the last tasklet that can run would wait, and so does main; it is undone, and all are listed")
+  @DisplayName(
+      "deadlock: the last tasklet that can run would wait, and so does main; it is undone, and all are listed")
   void deadlockOfLast() {
     Channel<Object> a = Channel.confined("a");
     Channel<Object> b = Channel.confined("b");
     receiver(b, "other").insert();
-    Tasklet.of(args -> {
-      assertDeadlock(() -> b.receive(), "main receiving from a, other receiving from b, last receiving from b");
-      assertEquals(-1, b.balance());
-      assertTrue(Tasklet.current().isCurrent());
-      a.send("usable");
-      return null;
-    }, "last").insert();
+    Tasklet.of(
+            args -> {
+              assertDeadlock(
+                  () -> b.receive(),
+                  "main receiving from a, other receiving from b, last receiving from b");
+              assertEquals(-1, b.balance());
+              assertTrue(Tasklet.current().isCurrent());
+              a.send("usable");
+              return null;
+            },
+            "last")
+        .insert();
     assertEquals("usable", a.receive());
     b.send("x");
     assertEquals(List.of("other received x"), trace);
@@ -525,21 +589,25 @@ class ChannelTest {
   @DisplayName("a pipeline of a thousand stages: the primes up to 7919, the thousandth")
   void sieve() {
     Channel<Object> numbers = Channel.confined();
-    Tasklet.of(args -> {
-      for (int i = 2; ; i++) numbers.send(i);
-    }).insert();
+    Tasklet.of(
+            args -> {
+              for (int i = 2; ; i++) numbers.send(i);
+            })
+        .insert();
     Channel<Object> in = numbers;
     for (int n = 1; n <= 1000; n++) {
       int prime = (Integer) in.receive();
       trace.add(prime);
       Channel<Object> from = in;
       Channel<Object> to = Channel.confined();
-      Tasklet.of(args -> {
-        while (true) {
-          int i = (Integer) from.receive();
-          if (i % prime != 0) to.send(i);
-        }
-      }).insert();
+      Tasklet.of(
+              args -> {
+                while (true) {
+                  int i = (Integer) from.receive();
+                  if (i % prime != 0) to.send(i);
+                }
+              })
+          .insert();
       in = to;
     }
     assertEquals(7919, trace.get(999));

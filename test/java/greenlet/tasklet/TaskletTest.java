@@ -31,13 +31,15 @@ class TaskletTest {
 
   /** One that says its name, schedules, and so on, so many times. */
   private Tasklet chatty(String name, int times) {
-    return Tasklet.of(args -> {
-      for (int i = 1; i <= times; i++) {
-        trace.add(name + i);
-        if (i < times) Tasklet.schedule();
-      }
-      return null;
-    }, name);
+    return Tasklet.of(
+        args -> {
+          for (int i = 1; i <= times; i++) {
+            trace.add(name + i);
+            if (i < times) Tasklet.schedule();
+          }
+          return null;
+        },
+        name);
   }
 
   /** One that says its name and ends. */
@@ -47,7 +49,8 @@ class TaskletTest {
 
   /** One that waits to be inserted, and says what with. */
   private Tasklet removed(String name) {
-    Tasklet t = Tasklet.of(args -> trace.add(name + " got " + Tasklet.scheduleRemove()), name).insert();
+    Tasklet t =
+        Tasklet.of(args -> trace.add(name + " got " + Tasklet.scheduleRemove()), name).insert();
     Tasklet.schedule();
     assertTrue(t.isPaused());
     return t;
@@ -64,7 +67,8 @@ class TaskletTest {
   private static final List<Boolean> DEAD = List.of(false, false, false, false, false);
 
   @RootTest
-  @DisplayName("tasklet(func)(args): appended, runs at the next scheduling with its arguments, needs no reference")
+  @DisplayName(
+      "tasklet(func)(args): appended, runs at the next scheduling with its arguments, needs no reference")
   void setup() {
     for (int i = 0; i < 3; i++) Tasklet.of(args -> trace.add(List.of(args))).setup("a", i);
     assertEquals(List.of(), trace);
@@ -107,16 +111,19 @@ class TaskletTest {
     assertTrue(main.isMain());
     assertEquals(CURRENT, state(main));
     Channel<String> channel = Channel.confined("words");
-    Tasklet t = Tasklet.of(args -> {
-      Tasklet me = Tasklet.current();
-      assertFalse(me.isMain());
-      assertSame(main, Tasklet.main());
-      trace.add(state(me));
-      trace.add(state(main));
-      Tasklet.scheduleRemove();
-      channel.receive();
-      return null;
-    }, "worker");
+    Tasklet t =
+        Tasklet.of(
+            args -> {
+              Tasklet me = Tasklet.current();
+              assertFalse(me.isMain());
+              assertSame(main, Tasklet.main());
+              trace.add(state(me));
+              trace.add(state(main));
+              Tasklet.scheduleRemove();
+              channel.receive();
+              return null;
+            },
+            "worker");
     assertEquals(PAUSED, state(t));
     assertEquals("Tasklet[worker, paused, thread \"test\"]", t.toString());
     t.insert();
@@ -142,7 +149,8 @@ class TaskletTest {
   }
 
   @RootTest
-  @DisplayName("insert: appends; nothing if there already; refused if blocked or dead; gives a pending scheduleRemove its value")
+  @DisplayName(
+      "insert: appends; nothing if there already; refused if blocked or dead; gives a pending scheduleRemove its value")
   void insert() {
     Tasklet a = removed("a");
     Tasklet b = removed("b");
@@ -153,11 +161,13 @@ class TaskletTest {
     assertEquals(List.of("b got x", "a got null"), trace);
     assertRefused(IllegalStateException.class, a::insert, "a, dead", "make a new one");
     Tasklet fresh = saying("fresh");
-    assertRefused(IllegalStateException.class, () -> fresh.insert("x"), "fresh, paused", "use setup");
+    assertRefused(
+        IllegalStateException.class, () -> fresh.insert("x"), "fresh, paused", "use setup");
     Channel<Object> channel = Channel.confined();
     Tasklet blocked = Tasklet.of(args -> channel.receive(), "blocked").insert();
     Tasklet.runAll();
-    assertRefused(IllegalStateException.class, blocked::insert, "blocked, receiving from " + channel.name());
+    assertRefused(
+        IllegalStateException.class, blocked::insert, "blocked, receiving from " + channel.name());
     assertRefused(IllegalStateException.class, blocked::run, "blocked, receiving");
     assertRefused(IllegalStateException.class, blocked::switchTo, "blocked, receiving");
     assertRefused(IllegalStateException.class, blocked::remove, "blocked, receiving");
@@ -174,7 +184,8 @@ class TaskletTest {
     a.remove();
     Tasklet.runAll();
     assertEquals(List.of("b1"), trace);
-    assertRefused(IllegalStateException.class, Tasklet.current()::remove, "main, current", "scheduleRemove");
+    assertRefused(
+        IllegalStateException.class, Tasklet.current()::remove, "main, current", "scheduleRemove");
     assertRefused(IllegalStateException.class, b::remove, "dead");
     a.insert();
     Tasklet.runAll();
@@ -182,7 +193,8 @@ class TaskletTest {
   }
 
   @RootTest
-  @DisplayName("run: switches at once; the caller keeps its place, and the ring goes on from the target")
+  @DisplayName(
+      "run: switches at once; the caller keeps its place, and the ring goes on from the target")
   void run() {
     Tasklet a = saying("a").insert();
     Tasklet b = saying("b").insert();
@@ -207,11 +219,12 @@ class TaskletTest {
   void switchTo() {
     Tasklet main = Tasklet.current();
     saying("other").insert();
-    Tasklet t = Tasklet.of(args -> {
-      trace.add(state(main));
-      main.insert("back");
-      return trace.add("t");
-    });
+    Tasklet t =
+        Tasklet.of(args -> {
+          trace.add(state(main));
+          main.insert("back");
+          return trace.add("t");
+        });
     assertEquals("back", t.switchTo());
     assertEquals(List.of(PAUSED, "t", "other1"), trace);
     trace.clear();
@@ -230,20 +243,25 @@ class TaskletTest {
   }
 
   @RootTest
-  @DisplayName("throw, not pending: at once, unblocks, out of what it waits in; the caller stays runnable")
+  @DisplayName(
+      "throw, not pending: at once, unblocks, out of what it waits in; the caller stays runnable")
   void throwInto() {
     Channel<String> channel = Channel.confined();
     for (boolean sending : new boolean[] {true, false}) {
       trace.clear();
-      Tasklet t = Tasklet.of(args -> {
-        try {
-          if (sending) channel.send("never");
-          else channel.receive();
-        } catch (Exception e) { // an IOException
-          trace.add(e.getMessage());
-        }
-        return null;
-      }, "t").insert();
+      Tasklet t =
+          Tasklet.of(
+                  args -> {
+                    try {
+                      if (sending) channel.send("never");
+                      else channel.receive();
+                    } catch (Exception e) { // an IOException
+                      trace.add(e.getMessage());
+                    }
+                    return null;
+                  },
+                  "t")
+              .insert();
       Tasklet.schedule();
       assertEquals(sending ? 1 : -1, channel.balance());
       t.throwInto(new IOException("thrown"));
@@ -257,7 +275,8 @@ class TaskletTest {
     }
     IOException mine = new IOException();
     assertSame(mine, assertThrows(IOException.class, () -> Tasklet.current().throwInto(mine)));
-    assertSame(mine, assertThrows(IOException.class, () -> Tasklet.current().throwInto(mine, true)));
+    assertSame(
+        mine, assertThrows(IOException.class, () -> Tasklet.current().throwInto(mine, true)));
     assertThrows(IllegalArgumentException.class, () -> Tasklet.current().throwInto(null));
   }
 
@@ -265,20 +284,26 @@ class TaskletTest {
   @DisplayName("throw, pending: unblocked and appended, raises when it runs; the caller goes on")
   void throwPending() {
     Channel<String> channel = Channel.confined();
-    Tasklet blocked = Tasklet.of(args -> {
-      try {
-        return channel.receive();
-      } catch (Exception e) { // an IOException
-        return trace.add("blocked: " + e.getMessage());
-      }
-    }).insert();
-    Tasklet paused = Tasklet.of(args -> {
-      try {
-        return Tasklet.scheduleRemove();
-      } catch (Exception e) { // an IOException
-        return trace.add("paused: " + e.getMessage());
-      }
-    }).insert();
+    Tasklet blocked =
+        Tasklet.of(
+                args -> {
+                  try {
+                    return channel.receive();
+                  } catch (Exception e) { // an IOException
+                    return trace.add("blocked: " + e.getMessage());
+                  }
+                })
+            .insert();
+    Tasklet paused =
+        Tasklet.of(
+                args -> {
+                  try {
+                    return Tasklet.scheduleRemove();
+                  } catch (Exception e) { // an IOException
+                    return trace.add("paused: " + e.getMessage());
+                  }
+                })
+            .insert();
     Tasklet.schedule();
     saying("other").insert();
     blocked.throwInto(new IOException("1"), true);
@@ -295,13 +320,16 @@ class TaskletTest {
   void kill() {
     for (boolean pending : new boolean[] {false, true}) {
       trace.clear();
-      Tasklet unwound = Tasklet.of(args -> {
-        try {
-          return Tasklet.scheduleRemove();
-        } finally {
-          trace.add("unwound");
-        }
-      }).insert();
+      Tasklet unwound =
+          Tasklet.of(
+                  args -> {
+                    try {
+                      return Tasklet.scheduleRemove();
+                    } finally {
+                      trace.add("unwound");
+                    }
+                  })
+              .insert();
       Tasklet.schedule();
       Tasklet unstarted = saying("never");
       Tasklet scheduled = saying("never either").insert();
@@ -311,39 +339,49 @@ class TaskletTest {
       trace.add("main");
       Tasklet.runAll();
       assertEquals(pending ? List.of("main", "unwound") : List.of("unwound", "main"), trace);
-      assertEquals(List.of(DEAD, DEAD, DEAD), List.of(state(unwound), state(unstarted), state(scheduled)));
+      assertEquals(
+          List.of(DEAD, DEAD, DEAD), List.of(state(unwound), state(unstarted), state(scheduled)));
     }
   }
 
   @RootTest
   @DisplayName("kill: it may refuse, and to kill oneself ends quietly")
   void killRefused() {
-    Tasklet stubborn = Tasklet.of(args -> {
-      try {
-        return Tasklet.scheduleRemove();
-      } catch (GreenletExit e) {
-        return trace.add("got " + Tasklet.scheduleRemove());
-      }
-    }).insert();
+    Tasklet stubborn =
+        Tasklet.of(
+                args -> {
+                  try {
+                    return Tasklet.scheduleRemove();
+                  } catch (GreenletExit e) {
+                    return trace.add("got " + Tasklet.scheduleRemove());
+                  }
+                })
+            .insert();
     Tasklet.schedule();
     stubborn.kill();
     assertEquals(PAUSED, state(stubborn));
     stubborn.insert("more");
-    Tasklet.of(args -> {
-      Tasklet.current().kill();
-      return trace.add("never");
-    }).insert();
+    Tasklet.of(
+            args -> {
+              Tasklet.current().kill();
+              return trace.add("never");
+            })
+        .insert();
     Tasklet.runAll();
     assertEquals(List.of("got more"), trace);
   }
 
   @RootTest
-  @DisplayName("an uncaught exception ends its tasklet and comes out of runAll, at once; the others go on later")
+  @DisplayName(
+      "an uncaught exception ends its tasklet and comes out of runAll, at once; the others go on later")
   void uncaught() {
     IOException e = new IOException();
-    Tasklet failing = Tasklet.of(args -> {
-      throw e;
-    }).insert();
+    Tasklet failing =
+        Tasklet.of(
+                args -> {
+                  throw e;
+                })
+            .insert();
     saying("a").insert();
     assertSame(e, assertThrows(IOException.class, Tasklet::runAll));
     assertEquals(DEAD, state(failing));
@@ -354,12 +392,14 @@ class TaskletTest {
   }
 
   @RootTest
-  @DisplayName("an uncaught exception without runAll comes out of what main waits in, and that is undone")
+  @DisplayName(
+      "an uncaught exception without runAll comes out of what main waits in, and that is undone")
   void uncaughtInMain() {
     IOException e = new IOException();
-    Body failing = args -> {
-      throw e;
-    };
+    Body failing =
+        args -> {
+          throw e;
+        };
     Channel<String> channel = Channel.confined();
     Tasklet.of(failing).insert();
     assertSame(e, assertThrows(IOException.class, Tasklet::schedule));
@@ -379,26 +419,31 @@ class TaskletTest {
   @DisplayName("runAll nests: the innermost gets the exception, and returns first")
   void nested() {
     IOException e = new IOException();
-    Tasklet.of(args -> {
-      trace.add("outer");
-      Tasklet.of(more -> {
-        throw e;
-      }).insert();
-      try {
-        Tasklet.runAll();
-      } catch (Exception caught) {
-        trace.add(caught == e);
-      }
-      saying("inner").insert();
-      Tasklet.runAll();
-      return trace.add("outer ends");
-    }).insert();
+    Tasklet.of(
+            args -> {
+              trace.add("outer");
+              Tasklet.of(
+                      more -> {
+                        throw e;
+                      })
+                  .insert();
+              try {
+                Tasklet.runAll();
+              } catch (Exception caught) {
+                trace.add(caught == e);
+              }
+              saying("inner").insert();
+              Tasklet.runAll();
+              return trace.add("outer ends");
+            })
+        .insert();
     Tasklet.runAll();
     assertEquals(List.of("outer", true, "inner1", "outer ends"), trace);
   }
 
   @RootTest
-  @DisplayName("switch trap: what would switch is refused and undone, what would not works; returns the level before")
+  @DisplayName(
+      "switch trap: what would switch is refused and undone, what would not works; returns the level before")
   void switchTrap() {
     Channel<String> channel = Channel.confined("words");
     Tasklet receiver = Tasklet.of(args -> trace.add(channel.receive()), "receiver").insert();
@@ -408,7 +453,11 @@ class TaskletTest {
     assertEquals(0, Tasklet.switchTrap(1));
     assertEquals(1, Tasklet.switchTrap(1));
     String told = "main, current, thread \"test\"] cannot ";
-    assertRefused(IllegalStateException.class, Tasklet::schedule, told + "schedule here", "switch trap is set, 2 deep");
+    assertRefused(
+        IllegalStateException.class,
+        Tasklet::schedule,
+        told + "schedule here",
+        "switch trap is set, 2 deep");
     assertRefused(IllegalStateException.class, Tasklet::scheduleRemove, told);
     assertRefused(IllegalStateException.class, Tasklet::runAll, told);
     assertRefused(IllegalStateException.class, a::run, told + "run Tasklet[a");
@@ -427,9 +476,12 @@ class TaskletTest {
   }
 
   @RootTest
-  @DisplayName("schedule callback: every switch; it must not switch; what it throws undoes the operation")
+  @DisplayName(
+      "schedule callback: every switch; it must not switch; what it throws undoes the operation")
   void scheduleCallback() {
-    assertNull(Tasklet.setScheduleCallback((from, to) -> trace.add(from.name() + ">" + to.name() + (from.isAlive() ? "" : " ended"))));
+    assertNull(
+        Tasklet.setScheduleCallback((from, to) ->
+            trace.add(from.name() + ">" + to.name() + (from.isAlive() ? "" : " ended"))));
     chatty("a", 2).insert();
     chatty("b", 1).insert();
     Tasklet.runAll();
@@ -455,13 +507,17 @@ class TaskletTest {
   }
 
   @RootTest
-  @DisplayName("a greenlet's switch listener sees the switches; what it throws comes out of what it arrives at")
+  @DisplayName(
+      "a greenlet's switch listener sees the switches; what it throws comes out of what it arrives at")
   void switchListener() {
     IllegalStateException e = new IllegalStateException("listener");
-    Tasklet t = Tasklet.of(args -> {
-      assertSame(e, assertThrows(IllegalStateException.class, Tasklet::scheduleRemove));
-      return trace.add("heard");
-    }).insert();
+    Tasklet t =
+        Tasklet.of(
+                args -> {
+                  assertSame(e, assertThrows(IllegalStateException.class, Tasklet::scheduleRemove));
+                  return trace.add("heard");
+                })
+            .insert();
     Tasklet.schedule();
     t.insert();
     Greenlet.setListener((event, origin, target) -> {
@@ -482,47 +538,66 @@ class TaskletTest {
   }
 
   @RootTest
-  @DisplayName("a tasklet may use greenlets and generators; where it is suspended in them, it goes on there")
+  @DisplayName(
+      "a tasklet may use greenlets and generators; where it is suspended in them, it goes on there")
   void inGreenlets() {
     Channel<String> channel = Channel.confined();
-    Tasklet.of(args -> {
-      Greenlet inner = Greenlet.of(more -> "inner " + channel.receive());
-      trace.add(inner.switchTo());
-      for (String s : Generator.<String>of(out -> {
-        while (true) out.yield("generated " + channel.receive());
-      })) {
-        trace.add(s);
-        if (s.endsWith("3")) break;
-      }
-      return trace.add("end");
-    }).insert();
+    Tasklet.of(
+            args -> {
+              Greenlet inner = Greenlet.of(more -> "inner " + channel.receive());
+              trace.add(inner.switchTo());
+              for (String s :
+                  Generator.<String>of(out -> {
+                    while (true) out.yield("generated " + channel.receive());
+                  })) {
+                trace.add(s);
+                if (s.endsWith("3")) break;
+              }
+              return trace.add("end");
+            })
+        .insert();
     for (int i = 1; i <= 3; i++) channel.send("" + i);
     Tasklet.runAll();
     assertEquals(List.of("inner 1", "generated 2", "generated 3", "end"), trace);
-    Greenlet mains = Greenlet.of(args -> { // main, too
-      saying("other").insert();
-      Tasklet.schedule();
-      return "main's greenlet, " + Tasklet.current().isMain();
-    });
+    Greenlet mains =
+        Greenlet.of(args -> { // main, too
+          saying("other").insert();
+          Tasklet.schedule();
+          return "main's greenlet, " + Tasklet.current().isMain();
+        });
     assertEquals("main's greenlet, true", mains.switchTo());
     assertEquals("other1", trace.get(4));
   }
 
   @RootTest
-  @DisplayName("a tasklet that is switched to by hand gets an error, the other one is paused, and all is usable")
+  @DisplayName(
+      "a tasklet that is switched to by hand gets an error, the other one is paused, and all is usable")
   void byHand() {
     Greenlet[] its = new Greenlet[1];
     Channel<String> channel = Channel.confined();
-    Tasklet victim = Tasklet.of(args -> {
-      its[0] = Greenlet.current();
-      assertRefused(IllegalStateException.class, channel::receive, "victim", "by hand from Tasklet[culprit", "paused now");
-      trace.add(channel.balance());
-      return trace.add(channel.receive());
-    }, "victim").insert();
-    Tasklet culprit = Tasklet.of(args -> {
-      trace.add("back with " + its[0].switchTo("by hand"));
-      return trace.add(state(Tasklet.current()));
-    }, "culprit").insert();
+    Tasklet victim =
+        Tasklet.of(
+                args -> {
+                  its[0] = Greenlet.current();
+                  assertRefused(
+                      IllegalStateException.class,
+                      channel::receive,
+                      "victim",
+                      "by hand from Tasklet[culprit",
+                      "paused now");
+                  trace.add(channel.balance());
+                  return trace.add(channel.receive());
+                },
+                "victim")
+            .insert();
+    Tasklet culprit =
+        Tasklet.of(
+                args -> {
+                  trace.add("back with " + its[0].switchTo("by hand"));
+                  return trace.add(state(Tasklet.current()));
+                },
+                "culprit")
+            .insert();
     Tasklet.runAll();
     assertEquals(List.of(0), trace);
     assertEquals(List.of(BLOCKED, PAUSED), List.of(state(victim), state(culprit)));
@@ -530,15 +605,20 @@ class TaskletTest {
     channel.send("fine");
     Tasklet.runAll();
     assertEquals(List.of(0, "fine", "back with null", CURRENT), trace);
-    assertThrows(IOException.class, () -> { // what is thrown by hand arrives as it is, and main, which is not waiting, hears of it next
-      Tasklet.of(args -> {
-        its[0] = Greenlet.current();
-        return Tasklet.scheduleRemove();
-      }).insert();
-      Tasklet.schedule();
-      its[0].throwInto(new IOException());
-      Tasklet.schedule();
-    });
+    // what is thrown by hand arrives as it is, and main, which is not waiting, hears of it next
+    assertThrows(
+        IOException.class,
+        () -> {
+          Tasklet.of(
+                  args -> {
+                    its[0] = Greenlet.current();
+                    return Tasklet.scheduleRemove();
+                  })
+              .insert();
+          Tasklet.schedule();
+          its[0].throwInto(new IOException());
+          Tasklet.schedule();
+        });
     assertEquals(CURRENT, state(Tasklet.current()));
     assertEquals(1, Tasklet.runCount());
   }
@@ -547,8 +627,10 @@ class TaskletTest {
   @DisplayName("main gets the result of a greenlet by hand: an error, and all is usable")
   void mainByHand() {
     Greenlet roots = Greenlet.of(args -> "to the root");
-    Tasklet stray = Tasklet.of(args -> trace.add("back with " + roots.switchTo()), "stray").insert();
-    assertRefused(IllegalStateException.class, Tasklet::runAll, "Tasklet[main", "by hand from Tasklet[stray");
+    Tasklet stray =
+        Tasklet.of(args -> trace.add("back with " + roots.switchTo()), "stray").insert();
+    assertRefused(
+        IllegalStateException.class, Tasklet::runAll, "Tasklet[main", "by hand from Tasklet[stray");
     assertEquals(PAUSED, state(stray));
     stray.insert();
     Tasklet.runAll();
@@ -562,38 +644,60 @@ class TaskletTest {
     Channel<String> channel = Channel.confined();
     Channel<String> waitedFor = Channel.confined();
     Tasklet receiver = Tasklet.of(args -> trace.add(waitedFor.receive()), "receiver").insert();
-    Tasklet first = Tasklet.of(args -> trace.add("killed before " + channel.receive()), "first").insert();
+    Tasklet first =
+        Tasklet.of(args -> trace.add("killed before " + channel.receive()), "first").insert();
     Tasklet second = Tasklet.of(args -> trace.add(channel.receive()), "second").insert();
     Tasklet.schedule();
-    Tasklet t = Tasklet.of(args -> {
-      if (refused) {
-        initialiseClass(() -> {
-          Tasklet other = saying("other").insert();
-          Tasklet paused = saying("paused");
-          assertRefused(IllegalStateException.class, Tasklet::schedule, "native frame");
-          assertRefused(IllegalStateException.class, Tasklet::scheduleRemove, "native frame");
-          assertRefused(IllegalStateException.class, Tasklet::runAll, "native frame");
-          assertRefused(IllegalStateException.class, paused::run, "native frame");
-          assertRefused(IllegalStateException.class, paused::switchTo, "native frame");
-          assertRefused(IllegalStateException.class, other::switchTo, "native frame");
-          assertRefused(IllegalStateException.class, first::kill, "native frame");
-          assertRefused(IllegalStateException.class, paused::kill, "native frame");
-          assertRefused(IllegalStateException.class, other::kill, "native frame");
-          assertRefused(IllegalStateException.class, Channel.confined()::receive, "native frame");
-          assertRefused(IllegalStateException.class, () -> waitedFor.send("undone"), "native frame");
-          assertRefused(IllegalStateException.class, () -> Channel.confined().send("undone"), "native frame");
-          assertEquals(List.of(PAUSED, SCHEDULED, BLOCKED, BLOCKED, BLOCKED, CURRENT),
-              List.of(state(paused), state(other), state(first), state(second), state(receiver), state(Tasklet.current())));
-          assertEquals(List.of(-2, -1, 2), List.of(channel.balance(), waitedFor.balance(), Tasklet.runCount()));
-          assertSame(first, channel.queue());
-        });
-        Tasklet.schedule();
-      }
-      waitedFor.send("done");
-      channel.send("1");
-      channel.send("2");
-      return trace.add("end");
-    }, "t").insert();
+    Tasklet t =
+        Tasklet.of(
+                args -> {
+                  if (refused) {
+                    initialiseClass(() -> {
+                      Tasklet other = saying("other").insert();
+                      Tasklet paused = saying("paused");
+                      assertRefused(IllegalStateException.class, Tasklet::schedule, "native frame");
+                      assertRefused(
+                          IllegalStateException.class, Tasklet::scheduleRemove, "native frame");
+                      assertRefused(IllegalStateException.class, Tasklet::runAll, "native frame");
+                      assertRefused(IllegalStateException.class, paused::run, "native frame");
+                      assertRefused(IllegalStateException.class, paused::switchTo, "native frame");
+                      assertRefused(IllegalStateException.class, other::switchTo, "native frame");
+                      assertRefused(IllegalStateException.class, first::kill, "native frame");
+                      assertRefused(IllegalStateException.class, paused::kill, "native frame");
+                      assertRefused(IllegalStateException.class, other::kill, "native frame");
+                      assertRefused(
+                          IllegalStateException.class, Channel.confined()::receive, "native frame");
+                      assertRefused(
+                          IllegalStateException.class,
+                          () -> waitedFor.send("undone"),
+                          "native frame");
+                      assertRefused(
+                          IllegalStateException.class,
+                          () -> Channel.confined().send("undone"),
+                          "native frame");
+                      assertEquals(
+                          List.of(PAUSED, SCHEDULED, BLOCKED, BLOCKED, BLOCKED, CURRENT),
+                          List.of(
+                              state(paused),
+                              state(other),
+                              state(first),
+                              state(second),
+                              state(receiver),
+                              state(Tasklet.current())));
+                      assertEquals(
+                          List.of(-2, -1, 2),
+                          List.of(channel.balance(), waitedFor.balance(), Tasklet.runCount()));
+                      assertSame(first, channel.queue());
+                    });
+                    Tasklet.schedule();
+                  }
+                  waitedFor.send("done");
+                  channel.send("1");
+                  channel.send("2");
+                  return trace.add("end");
+                },
+                "t")
+            .insert();
     Tasklet.runAll();
     assertEquals(DEAD, state(t));
     List<Object> expected = new ArrayList<>(List.of("done", "killed before 1", "2", "end"));
@@ -607,13 +711,15 @@ class TaskletTest {
     if (!Greenlet.engine().startsWith("continuation")) return;
     Channel<String> channel = Channel.confined();
     Tasklet main = Tasklet.current();
-    Tasklet.of(args -> {
-      initialiseClass(() -> {
-        assertRefused(IllegalStateException.class, channel::receive, "native frame");
-        trace.add(state(main));
-      });
-      return trace.add("end");
-    }).insert();
+    Tasklet.of(
+            args -> {
+              initialiseClass(() -> {
+                assertRefused(IllegalStateException.class, channel::receive, "native frame");
+                trace.add(state(main));
+              });
+              return trace.add("end");
+            })
+        .insert();
     Tasklet.runAll();
     assertEquals(List.of(PAUSED, "end"), trace);
   }
@@ -623,22 +729,26 @@ class TaskletTest {
   void many() {
     int[] steps = {0};
     for (int i = 0; i < 1000; i++) {
-      Tasklet.of(args -> {
-        for (int n = 0; n < 100; n++) {
-          steps[0]++;
-          Tasklet.schedule();
-        }
-        return null;
-      }).insert();
+      Tasklet.of(
+              args -> {
+                for (int n = 0; n < 100; n++) {
+                  steps[0]++;
+                  Tasklet.schedule();
+                }
+                return null;
+              })
+          .insert();
     }
     Tasklet.runAll();
     assertEquals(100_000, steps[0]);
   }
 
   @RootTest
-  @DisplayName("who waits for what nobody else knows, or is paused and forgotten, is garbage, and nothing in it runs")
+  @DisplayName(
+      "who waits for what nobody else knows, or is paused and forgotten, is garbage, and nothing in it runs")
   void garbage() {
-    List<WeakReference<Object>> forgotten = IntStream.range(0, 200).mapToObj(i -> forget(i % 2 == 0)).toList();
+    List<WeakReference<Object>> forgotten =
+        IntStream.range(0, 200).mapToObj(i -> forget(i % 2 == 0)).toList();
     Threads.collect(() -> forgotten.stream().allMatch(ref -> ref.get() == null));
     assertEquals(List.of(), trace);
     assertEquals(1, Tasklet.runCount());
@@ -646,13 +756,15 @@ class TaskletTest {
 
   private WeakReference<Object> forget(boolean blocks) {
     Object kept = new Object();
-    Tasklet.of(args -> {
-      try {
-        return blocks ? Channel.confined().receive() : Tasklet.scheduleRemove();
-      } finally {
-        trace.add("unwound with " + kept);
-      }
-    }).insert();
+    Tasklet.of(
+            args -> {
+              try {
+                return blocks ? Channel.confined().receive() : Tasklet.scheduleRemove();
+              } finally {
+                trace.add("unwound with " + kept);
+              }
+            })
+        .insert();
     Tasklet.schedule();
     return new WeakReference<>(kept);
   }

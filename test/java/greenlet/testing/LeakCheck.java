@@ -1,6 +1,5 @@
 package greenlet.testing;
 
-import greenlet.Greenlet;
 import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -15,7 +14,10 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  */
 public final class LeakCheck implements AfterAllCallback {
   private static final List<Pattern> KINDS =
-      List.of(counted("greenlet.Greenlet"), counted("java.lang.VirtualThread"), counted("jdk.internal.vm.StackChunk"));
+      List.of(
+          counted("greenlet.Greenlet"),
+          counted("java.lang.VirtualThread"),
+          counted("jdk.internal.vm.StackChunk"));
 
   @Override
   public void afterAll(ExtensionContext context) {
@@ -31,9 +33,13 @@ public final class LeakCheck implements AfterAllCallback {
 
   private static String liveObjects() {
     try {
-      return (String) ManagementFactory.getPlatformMBeanServer().invoke(
-          new ObjectName("com.sun.management:type=DiagnosticCommand"), "gcClassHistogram",
-          new Object[] {new String[0]}, new String[] {String[].class.getName()});
+      return (String)
+          ManagementFactory.getPlatformMBeanServer()
+              .invoke(
+                  new ObjectName("com.sun.management:type=DiagnosticCommand"),
+                  "gcClassHistogram",
+                  new Object[] {new String[0]},
+                  new String[] {String[].class.getName()});
     } catch (Exception e) {
       throw new AssertionError(e);
     }

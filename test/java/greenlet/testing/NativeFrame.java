@@ -20,7 +20,8 @@ public final class NativeFrame {
 
   /** Runs {@code initialiser} on top of a native frame. */
   public static void initialiseClass(Runnable initialiser) throws Exception {
-    assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "a carrier for other virtual threads");
+    assumeTrue(
+        Runtime.getRuntime().availableProcessors() > 1, "a carrier for other virtual threads");
     inInitialiser = initialiser;
     try (InputStream in = NativeFrame.class.getResourceAsStream("NativeFrame$Initialised.class")) {
       MethodHandles.lookup().defineHiddenClass(in.readAllBytes(), true);

@@ -36,8 +36,10 @@ public @interface RootTest {
     }
 
     @Override
-    public Stream<TestTemplateInvocationContext> provideTestTemplateInvocationContexts(ExtensionContext context) {
-      return Stream.of(context.getRequiredTestMethod().getAnnotation(RootTest.class).value()).map(Invocation::new);
+    public Stream<TestTemplateInvocationContext> provideTestTemplateInvocationContexts(
+        ExtensionContext context) {
+      return Stream.of(context.getRequiredTestMethod().getAnnotation(RootTest.class).value())
+          .map(Invocation::new);
     }
   }
 

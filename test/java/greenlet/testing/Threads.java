@@ -69,10 +69,13 @@ public enum Threads {
   /** Runs {@code task}, while another thread runs {@code read} time and again. */
   public static void whileAnother(Runnable read, Executable task) throws Throwable {
     var over = new AtomicBoolean();
-    Future<Void> reader = PLATFORM.start("reader", () -> {
-      while (!over.get()) read.run();
-      return null;
-    });
+    Future<Void> reader =
+        PLATFORM.start(
+            "reader",
+            () -> {
+              while (!over.get()) read.run();
+              return null;
+            });
     try {
       task.execute();
     } finally {
@@ -112,15 +115,19 @@ public enum Threads {
    * then sure to get an interrupt, see doc/caveats.md.
    */
   public static void untilWaiting(Thread thread) {
-    until(() -> thread.getState() == Thread.State.WAITING || thread.getState() == Thread.State.TIMED_WAITING);
+    until(() ->
+        thread.getState() == Thread.State.WAITING
+            || thread.getState() == Thread.State.TIMED_WAITING);
   }
 
   /** Collects garbage until {@code condition} holds. */
   public static void collect(BooleanSupplier condition) {
-    repeat(condition, () -> {
-      refreshCarriers();
-      System.gc();
-    });
+    repeat(
+        condition,
+        () -> {
+          refreshCarriers();
+          System.gc();
+        });
   }
 
   /**
@@ -131,13 +138,21 @@ public enum Threads {
   private static void refreshCarriers() {
     int carriers = Runtime.getRuntime().availableProcessors();
     var running = new AtomicInteger();
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(1); // others may keep a carrier for longer
+    // others may keep a carrier for longer
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(1);
     try {
-      List<Future<Void>> all = Stream.generate(() -> VIRTUAL.start("refresh", callable(() -> {
-        running.incrementAndGet();
-        while (running.get() < carriers && System.nanoTime() < end) Thread.onSpinWait();
-        throw new GreenletExit();
-      }))).limit(carriers).toList();
+      List<Future<Void>> all =
+          Stream.generate(() ->
+                  VIRTUAL.start(
+                      "refresh",
+                      callable(() -> {
+                        running.incrementAndGet();
+                        while (running.get() < carriers && System.nanoTime() < end)
+                          Thread.onSpinWait();
+                        throw new GreenletExit();
+                      })))
+              .limit(carriers)
+              .toList();
       for (Future<Void> each : all) {
         try {
           await(each);

@@ -15,17 +15,20 @@ import java.util.regex.Pattern;
  * a machine that becomes slower does so for both, and each pair of them gives one ratio.
  */
 final class Against {
-  private static final String USAGE = "bench --against JAR [--quick] [--forks N] [--limit RATIO] [PATTERN]";
+  private static final String USAGE =
+      "bench --against JAR [--quick] [--forks N] [--limit RATIO] [PATTERN]";
 
-  private static final List<String> ROWS = List.of("switch", "root", "pull", "seq", "spawn", "yield", "tasklet", "channel");
+  private static final List<String> ROWS =
+      List.of("switch", "root", "pull", "seq", "spawn", "yield", "tasklet", "channel");
 
   private record Engine(String name, boolean virtual, List<String> options) {}
 
   /** On V a row begins in a virtual thread: how long the system takes to wake a platform thread varies more than versions do. */
-  private static final List<Engine> ENGINES = List.of(
-      new Engine("C", false, List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN)),
-      new Engine("V", true, List.of("-Dgreenlet.engine=virtual-thread")),
-      new Engine("VC", false, List.of("-Dgreenlet.engine=virtual-thread", Main.OPEN)));
+  private static final List<Engine> ENGINES =
+      List.of(
+          new Engine("C", false, List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN)),
+          new Engine("V", true, List.of("-Dgreenlet.engine=virtual-thread")),
+          new Engine("VC", false, List.of("-Dgreenlet.engine=virtual-thread", Main.OPEN)));
 
   private record Row(String work, Engine engine) {
     @Override
@@ -58,10 +61,18 @@ final class Against {
   Against(String[] args) throws IOException {
     take(args);
     if (quick) forks = 2;
-    rows = ROWS.stream().flatMap(work -> ENGINES.stream().map(engine -> new Row(work, engine)))
-        .filter(row -> pattern.matcher(row.toString()).find()).toList();
-    if (rows.isEmpty()) throw new IllegalArgumentException("no row matches " + pattern + "; rows are " + ROWS + " on C, V, VC");
-    Path tree = Path.of(URI.create(Against.class.getProtectionDomain().getCodeSource().getLocation().toString()));
+    rows =
+        ROWS.stream()
+            .flatMap(work -> ENGINES.stream().map(engine -> new Row(work, engine)))
+            .filter(row -> pattern.matcher(row.toString()).find())
+            .toList();
+    if (rows.isEmpty())
+      throw new IllegalArgumentException(
+          "no row matches " + pattern + "; rows are " + ROWS + " on C, V, VC");
+    Path tree =
+        Path.of(
+            URI.create(
+                Against.class.getProtectionDomain().getCodeSource().getLocation().toString()));
     before = Version.of(jar, tree.resolveSibling("against/old"));
     after = Version.of(tree, tree.resolveSibling("against/new"));
   }
@@ -80,7 +91,8 @@ final class Against {
   }
 
   private static String value(String[] args, int i) {
-    if (i == args.length) throw new IllegalArgumentException(args[i - 1] + " needs a value: " + USAGE);
+    if (i == args.length)
+      throw new IllegalArgumentException(args[i - 1] + " needs a value: " + USAGE);
     return args[i];
   }
 
@@ -103,7 +115,10 @@ final class Against {
   int run() throws IOException, InterruptedException {
     System.out.println(Table.machine());
     if (quick) System.out.println("This was a short run: the numbers mean nothing.");
-    System.out.println("\n| row | old, ns | new, ns | new / old | from | to | width | forks | |\n" + "|---".repeat(9) + "|");
+    System.out.println(
+        "\n| row | old, ns | new, ns | new / old | from | to | width | forks | |\n"
+            + "|---".repeat(9)
+            + "|");
     for (Row row : rows) {
       Main.say(row.toString());
       try {
@@ -121,10 +136,15 @@ final class Against {
     List<Pair> pairs = new ArrayList<>();
     Ratio ratio;
     do {
-      for (int n = Math.max(forks, pairs.size()); n > 0; n--) pairs.add(pair(row, pairs.size() % 2 == 0));
+      for (int n = Math.max(forks, pairs.size()); n > 0; n--)
+        pairs.add(pair(row, pairs.size() % 2 == 0));
       ratio = Ratio.of(pairs.stream().map(pair -> Math.log(pair.after / pair.before)).toList());
     } while (!quick && ratio.width() > WIDE && pairs.size() < MOST * forks);
-    print(row, ratio, measured(row, "old", pairs, Pair::before), measured(row, "new", pairs, Pair::after));
+    print(
+        row,
+        ratio,
+        measured(row, "old", pairs, Pair::before),
+        measured(row, "new", pairs, Pair::after));
   }
 
   /** The second of two pairs goes the other way round. */
@@ -137,11 +157,19 @@ final class Against {
   private double time(Row row, Version version) throws IOException, InterruptedException {
     List<String> options = new ArrayList<>(row.engine.options);
     if (!quick) options.addAll(Main.HEAP);
-    return version.time(options, row.work, quick ? "0" : "2000", quick ? "10" : "2000", String.valueOf(row.engine.virtual));
+    return version.time(
+        options,
+        row.work,
+        quick ? "0" : "2000",
+        quick ? "10" : "2000",
+        String.valueOf(row.engine.virtual));
   }
 
-  private Measurement measured(Row row, String version, List<Pair> pairs, ToDoubleFunction<Pair> time) {
-    Measurement m = new Measurement(row.engine.name + ", " + version, row.work, pairs.stream().mapToDouble(time).toArray());
+  private Measurement measured(
+      Row row, String version, List<Pair> pairs, ToDoubleFunction<Pair> time) {
+    Measurement m =
+        new Measurement(
+            row.engine.name + ", " + version, row.work, pairs.stream().mapToDouble(time).toArray());
     measurements.add(m);
     return m;
   }
@@ -150,7 +178,17 @@ final class Against {
     boolean above = !quick && ratio.low() > limit;
     if (above) failures.add(row + " is above " + limit);
     String remark = above ? "**above " + limit + "**" : ratio.width() > WIDE ? "wide" : "";
-    System.out.printf(Locale.ROOT, "| %s | %.0f | %.0f | %.3f | %.3f | %.3f | %.3f | %d | %s |%n", row, old.median(), now.median(),
-        ratio.estimate(), ratio.low(), ratio.high(), ratio.width(), old.samples().length, remark);
+    System.out.printf(
+        Locale.ROOT,
+        "| %s | %.0f | %.0f | %.3f | %.3f | %.3f | %.3f | %d | %s |%n",
+        row,
+        old.median(),
+        now.median(),
+        ratio.estimate(),
+        ratio.low(),
+        ratio.high(),
+        ratio.width(),
+        old.samples().length,
+        remark);
   }
 }

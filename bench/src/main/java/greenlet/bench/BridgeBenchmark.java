@@ -27,7 +27,8 @@ public class BridgeBenchmark {
 
   @Benchmark
   public void bigConfined() throws IOException {
-    Written.consume(Written.BIG, Bridge.confinedInputStream(out -> Written.produce(Written.BIG, out)));
+    Written.consume(
+        Written.BIG, Bridge.confinedInputStream(out -> Written.produce(Written.BIG, out)));
   }
 
   @Benchmark
@@ -43,15 +44,18 @@ public class BridgeBenchmark {
 
   @Benchmark
   public void smallConfined() throws IOException {
-    Written.consume(Written.SMALL, Bridge.confinedInputStream(out -> Written.produce(Written.SMALL, out)));
+    Written.consume(
+        Written.SMALL, Bridge.confinedInputStream(out -> Written.produce(Written.SMALL, out)));
   }
 
   @Benchmark
   public void smallBuffered() throws IOException {
-    Written.consume(Written.SMALL, Bridge.inputStream(out -> {
-      try (OutputStream buffered = new BufferedOutputStream(out)) {
-        Written.produce(Written.SMALL, buffered);
-      }
-    }));
+    Written.consume(
+        Written.SMALL,
+        Bridge.inputStream(out -> {
+          try (OutputStream buffered = new BufferedOutputStream(out)) {
+            Written.produce(Written.SMALL, buffered);
+          }
+        }));
   }
 }

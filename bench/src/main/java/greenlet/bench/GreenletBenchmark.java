@@ -25,9 +25,10 @@ public class GreenletBenchmark {
   @Setup
   public void begin() {
     Greenlet root = Greenlet.current();
-    endless = Greenlet.of(args -> {
-      while (true) root.switchTo("one");
-    });
+    endless =
+        Greenlet.of(args -> {
+          while (true) root.switchTo("one");
+        });
   }
 
   @Benchmark
@@ -38,13 +39,16 @@ public class GreenletBenchmark {
   @Benchmark
   @OperationsPerInvocation(SWITCHES / 2)
   public void rootOfVirtualThreadAndBack() throws InterruptedException {
-    Thread.startVirtualThread(() -> {
-      Greenlet root = Greenlet.current();
-      Greenlet other = Greenlet.of(args -> {
-        while (true) root.switchTo("one");
-      });
-      for (int n = 0; n < SWITCHES / 2; n++) other.switchTo("two");
-    }).join();
+    Thread.startVirtualThread(
+            () -> {
+              Greenlet root = Greenlet.current();
+              Greenlet other =
+                  Greenlet.of(args -> {
+                    while (true) root.switchTo("one");
+                  });
+              for (int n = 0; n < SWITCHES / 2; n++) other.switchTo("two");
+            })
+        .join();
   }
 
   /** Two greenlets that switch to each other; the root is only there at the start and at the end. */
@@ -54,10 +58,11 @@ public class GreenletBenchmark {
     Greenlet[] pair = new Greenlet[2];
     for (int i = 0; i < 2; i++) {
       int other = 1 - i;
-      pair[i] = Greenlet.of(args -> {
-        for (int n = 0; n < SWITCHES / 2; n++) pair[other].switchTo("one");
-        return null;
-      });
+      pair[i] =
+          Greenlet.of(args -> {
+            for (int n = 0; n < SWITCHES / 2; n++) pair[other].switchTo("one");
+            return null;
+          });
     }
     return pair[0].switchTo();
   }

@@ -35,17 +35,20 @@ public class HandOffBenchmark {
     }
   }
 
-  private static void exchange(Thread.Builder first, Thread.Builder second) throws InterruptedException {
+  private static void exchange(Thread.Builder first, Thread.Builder second)
+      throws InterruptedException {
     Turn turn = new Turn();
     Thread[] pair = new Thread[2];
     for (int i = 0; i < 2; i++) {
       int other = 1 - i;
-      pair[i] = (i == 0 ? first : second).unstarted(() -> {
-        for (int n = 0; n < TRANSFERS / 2; n++) {
-          turn.await();
-          turn.pass(pair[other]);
-        }
-      });
+      pair[i] =
+          (i == 0 ? first : second)
+              .unstarted(() -> {
+                for (int n = 0; n < TRANSFERS / 2; n++) {
+                  turn.await();
+                  turn.pass(pair[other]);
+                }
+              });
     }
     for (Thread t : pair) t.start();
     turn.pass(pair[0]);
@@ -73,11 +76,13 @@ public class HandOffBenchmark {
       elements.accept(v -> put(queue, v));
       put(queue, 0);
     });
-    Thread.startVirtualThread(() -> {
-      long s = 0;
-      for (int v; (v = take(queue)) != 0; ) s += v;
-      sum.set(s);
-    }).join();
+    Thread.startVirtualThread(
+            () -> {
+              long s = 0;
+              for (int v; (v = take(queue)) != 0; ) s += v;
+              sum.set(s);
+            })
+        .join();
     return sum.get();
   }
 
@@ -99,9 +104,10 @@ public class HandOffBenchmark {
 
   @Benchmark
   public void synchronousQueueFlat(Tree.Few elements) throws InterruptedException {
-    elements.check(sumOf(out -> {
-      for (int i = 1; i <= elements.size; i++) out.accept(i);
-    }));
+    elements.check(
+        sumOf(out -> {
+          for (int i = 1; i <= elements.size; i++) out.accept(i);
+        }));
   }
 
   @Benchmark

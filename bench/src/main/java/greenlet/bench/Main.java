@@ -18,13 +18,16 @@ import java.util.regex.PatternSyntaxException;
 final class Main {
   static final String EXPORT = "--add-exports=java.base/jdk.internal.vm=ALL-UNNAMED";
   static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
-  private static final String NATIVE = "--enable-native-access=ALL-UNNAMED"; // for JRuby, and the profiler
-  private static final List<String> TELL_INLINED = List.of("-XX:+UnlockDiagnosticVMOptions", "-XX:+DebugNonSafepoints");
+  // for JRuby, and the profiler
+  private static final String NATIVE = "--enable-native-access=ALL-UNNAMED";
+  private static final List<String> TELL_INLINED =
+      List.of("-XX:+UnlockDiagnosticVMOptions", "-XX:+DebugNonSafepoints");
 
   /** Touched beforehand: the first touch of a page can cost more than what is measured. */
   static final List<String> HEAP = List.of("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch");
 
-  private static final String STACK = "-Xss8m"; // for 5,000 calls, which HotSpot needs as much again for to put aside
+  // for 5,000 calls, which HotSpot needs as much again for to put aside
+  private static final String STACK = "-Xss8m";
 
   /** 5,000 calls of the interpreter's take more than 512 KB, and G1 takes no stack above half a region, of 1 MB with this heap. */
   static final String DEEP = "-XX:G1HeapRegionSize=4m";
@@ -32,20 +35,39 @@ final class Main {
   private static final String PEER = "Raw|HandOff|Peer|Fiber|Pipe";
   private static final String PEERS = "\\.(" + PEER + ")Benchmark\\.";
   private static final String OURS = "\\.(?!" + PEER + ")\\w+Benchmark\\.";
-  private static final String USAGE = "bench [--quick | --profile] [--python] [--json FILE] [PATTERN]";
+  private static final String USAGE =
+      "bench [--quick | --profile] [--python] [--json FILE] [PATTERN]";
 
   /** What makes no switch is not measured again where virtual threads are carried. */
   private static final String SWITCHLESS = PEERS + "|\\.(forEach|clojureReduce)";
 
   private record Engine(String column, String heap, String excluded, List<String> options) {}
 
-  private static final List<Engine> ENGINES = List.of(
-      new Engine(Table.CONTINUATION, "600m", PEERS, List.of("-Dgreenlet.engine=continuation", EXPORT, OPEN, STACK)),
-      new Engine(Table.VIRTUAL_THREAD, "2g", PEERS, List.of("-Dgreenlet.engine=virtual-thread", STACK)),
-      new Engine(Table.CARRIED, "2g", SWITCHLESS, List.of("-Dgreenlet.engine=virtual-thread", OPEN, STACK)));
+  private static final List<Engine> ENGINES =
+      List.of(
+          new Engine(
+              Table.CONTINUATION,
+              "600m",
+              PEERS,
+              List.of("-Dgreenlet.engine=continuation", EXPORT, OPEN, STACK)),
+          new Engine(
+              Table.VIRTUAL_THREAD,
+              "2g",
+              PEERS,
+              List.of("-Dgreenlet.engine=virtual-thread", STACK)),
+          new Engine(
+              Table.CARRIED,
+              "2g",
+              SWITCHLESS,
+              List.of("-Dgreenlet.engine=virtual-thread", OPEN, STACK)));
 
-  private static final List<String> MEMORY = List.of("Memory.suspendedGreenlet", "Memory.suspendedIterator",
-      "Memory.abandonedIterators", "Memory.abandonedSeqs", Table.PROCESSES);
+  private static final List<String> MEMORY =
+      List.of(
+          "Memory.suspendedGreenlet",
+          "Memory.suspendedIterator",
+          "Memory.abandonedIterators",
+          "Memory.abandonedSeqs",
+          Table.PROCESSES);
 
   private Timing.Mode mode = Timing.Mode.MEASURE;
   private boolean python;
@@ -77,7 +99,8 @@ final class Main {
         case "--profile" -> mode = Timing.Mode.PROFILE;
         case "--python" -> python = true;
         case "--json" -> {
-          if (++i == args.length) throw new IllegalArgumentException("--json needs a file: " + USAGE);
+          if (++i == args.length)
+            throw new IllegalArgumentException("--json needs a file: " + USAGE);
           json = Path.of(args[i]);
         }
         default -> pattern = pattern(args[i], pattern, USAGE);
@@ -87,12 +110,15 @@ final class Main {
 
   /** The argument as a pattern, where there has been none yet. */
   static Pattern pattern(String regex, Pattern before, String usage) {
-    if (regex.startsWith("-")) throw new IllegalArgumentException("unknown option " + regex + ": " + usage);
-    if (!before.pattern().isEmpty()) throw new IllegalArgumentException("one pattern at most: " + usage);
+    if (regex.startsWith("-"))
+      throw new IllegalArgumentException("unknown option " + regex + ": " + usage);
+    if (!before.pattern().isEmpty())
+      throw new IllegalArgumentException("one pattern at most: " + usage);
     try {
       return Pattern.compile(regex);
     } catch (PatternSyntaxException e) {
-      throw new IllegalArgumentException("not a regular expression: " + regex + ": " + e.getDescription());
+      throw new IllegalArgumentException(
+          "not a regular expression: " + regex + ": " + e.getDescription());
     }
   }
 
@@ -104,7 +130,8 @@ final class Main {
       for (Engine engine : engines()) weigh(engine, what);
     }
     if (python) runPython();
-    if (failures.isEmpty() && measurements.stream().noneMatch(m -> pattern.matcher(m.benchmark()).find())) {
+    if (failures.isEmpty()
+        && measurements.stream().noneMatch(m -> pattern.matcher(m.benchmark()).find())) {
       say("no benchmark matches " + pattern);
       return 2;
     }
@@ -116,11 +143,13 @@ final class Main {
 
   /** Those measured: that benchmarks work with the first two tells that they do with the third. */
   private List<Engine> engines() {
-    return ENGINES.subList(0, switch (mode) {
-      case PROFILE -> 1;
-      case QUICK -> 2;
-      case MEASURE -> 3;
-    });
+    return ENGINES.subList(
+        0,
+        switch (mode) {
+          case PROFILE -> 1;
+          case QUICK -> 2;
+          case MEASURE -> 3;
+        });
   }
 
   private void time(String column, List<String> options, String excluded, String... always)
@@ -139,7 +168,9 @@ final class Main {
     String heap = what.equals(Table.PROCESSES) ? "2g" : engine.heap;
     options.addAll(List.of("-Xmx" + heap, "-XX:+ExitOnOutOfMemoryError"));
     String count = mode == Timing.Mode.QUICK ? "10000" : "1000000";
-    measure(what + " on " + engine.column, java(options, Memory.class, List.of(engine.column, what, count)));
+    measure(
+        what + " on " + engine.column,
+        java(options, Memory.class, List.of(engine.column, what, count)));
   }
 
   private void runPython() throws IOException, InterruptedException {
@@ -148,13 +179,19 @@ final class Main {
       return;
     }
     String script = Path.of(URI.create(Main.class.getResource("peers.py").toString())).toString();
-    measure(Table.PYTHON, List.of("python3", script, String.valueOf(mode == Timing.Mode.QUICK), pattern.pattern()));
+    measure(
+        Table.PYTHON,
+        List.of("python3", script, String.valueOf(mode == Timing.Mode.QUICK), pattern.pattern()));
   }
 
   private static boolean hasPython() throws InterruptedException {
     try {
-      return new ProcessBuilder("python3", "-c", "import greenlet").redirectErrorStream(true)
-          .redirectOutput(ProcessBuilder.Redirect.DISCARD).start().waitFor() == 0;
+      return new ProcessBuilder("python3", "-c", "import greenlet")
+              .redirectErrorStream(true)
+              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+              .start()
+              .waitFor()
+          == 0;
     } catch (IOException e) {
       return false;
     }
@@ -171,7 +208,8 @@ final class Main {
 
   private void measure(String what, List<String> command) throws IOException, InterruptedException {
     say(what);
-    Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     try (BufferedReader lines = process.inputReader()) {
       lines.lines().map(Measurement::fromJson).forEach(measurements::add);
     }

@@ -16,14 +16,15 @@ import java.util.Iterator;
 final class Memory {
   public static void main(String[] args) {
     int count = Integer.parseInt(args[2]);
-    double bytes = switch (args[1]) {
-      case "Memory.suspendedGreenlet" -> (double) greenlets(count) / count;
-      case "Memory.suspendedIterator" -> (double) iterators(count) / count;
-      case "Memory.abandonedIterators" -> abandoned(count, () -> numbers().iterator().next());
-      case "Memory.abandonedSeqs" -> abandonedSeqs(count);
-      case Table.PROCESSES -> (double) processes(count) / count;
-      default -> throw new IllegalArgumentException(args[1]);
-    };
+    double bytes =
+        switch (args[1]) {
+          case "Memory.suspendedGreenlet" -> (double) greenlets(count) / count;
+          case "Memory.suspendedIterator" -> (double) iterators(count) / count;
+          case "Memory.abandonedIterators" -> abandoned(count, () -> numbers().iterator().next());
+          case "Memory.abandonedSeqs" -> abandonedSeqs(count);
+          case Table.PROCESSES -> (double) processes(count) / count;
+          default -> throw new IllegalArgumentException(args[1]);
+        };
     System.out.println(new Measurement(args[0], args[1], new double[] {bytes}).toJson());
   }
 

@@ -164,7 +164,8 @@ public class PeerBenchmark {
 
   @Benchmark
   public void goTree(Tree.Few elements) {
-    elements.check((long) Code.SUM_BY_TAKES.invoke(Code.GO_IN_ORDER.invoke(elements.tree, UNBUFFERED)));
+    elements.check(
+        (long) Code.SUM_BY_TAKES.invoke(Code.GO_IN_ORDER.invoke(elements.tree, UNBUFFERED)));
   }
 
   @Benchmark

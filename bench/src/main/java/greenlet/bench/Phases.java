@@ -29,7 +29,9 @@ public final class Phases implements InternalProfiler {
     phase("frames to the heap", ".*\\b(freeze|Freeze).*");
     phase("and back", ".*(thaw|Thaw).*");
     phase("rest of Continuation", "jdk/internal/vm/Continuation\\..*");
-    phase("scoped values", "(greenlet/ScopedValues|java/lang/ScopedValue|jdk/internal/vm/ScopedValueContainer).*");
+    phase(
+        "scoped values",
+        "(greenlet/ScopedValues|java/lang/ScopedValue|jdk/internal/vm/ScopedValueContainer).*");
     phase("bindings", "greenlet/Bindings\\..*");
     phase("benchmark", "greenlet/bench/.*");
     phase("rest of greenlet", "greenlet/.*");
@@ -54,14 +56,16 @@ public final class Phases implements InternalProfiler {
   }
 
   @Override
-  public Collection<? extends Result<?>> afterIteration(BenchmarkParams benchmark, IterationParams iteration, IterationResult result) {
+  public Collection<? extends Result<?>> afterIteration(
+      BenchmarkParams benchmark, IterationParams iteration, IterationResult result) {
     Map<String, Long> samples = new LinkedHashMap<>();
     PHASES.keySet().forEach(phase -> samples.put(phase, 0L));
     profile("stop,collapsed").lines().forEach(line -> count(line, samples));
     double all = samples.values().stream().mapToLong(n -> n).sum();
     double nanos = result.getPrimaryResult().getScore();
     List<Result<?>> results = new ArrayList<>();
-    samples.forEach((phase, n) -> results.add(new ScalarResult(phase, nanos * n / all, "ns/op", AggregationPolicy.AVG)));
+    samples.forEach((phase, n) ->
+        results.add(new ScalarResult(phase, nanos * n / all, "ns/op", AggregationPolicy.AVG)));
     return results;
   }
 

@@ -24,13 +24,15 @@ public class PipeBenchmark {
   private static void pass(int size, int buffer) throws IOException, InterruptedException {
     try (PipedInputStream in = new PipedInputStream(buffer)) {
       PipedOutputStream out = new PipedOutputStream(in);
-      Thread writer = Thread.ofPlatform().start(() -> {
-        try (out) {
-          Written.produce(size, out);
-        } catch (IOException e) {
-          throw new IllegalStateException(e);
-        }
-      });
+      Thread writer =
+          Thread.ofPlatform()
+              .start(() -> {
+                try (out) {
+                  Written.produce(size, out);
+                } catch (IOException e) {
+                  throw new IllegalStateException(e);
+                }
+              });
       Written.consume(size, in);
       writer.join();
     }

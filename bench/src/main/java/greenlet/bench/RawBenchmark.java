@@ -29,13 +29,23 @@ public class RawBenchmark {
       var lookup = MethodHandles.lookup();
       Class<?> scope = Class.forName("jdk.internal.vm.ContinuationScope");
       Class<?> continuation = Class.forName("jdk.internal.vm.Continuation");
-      SCOPE = lookup.findConstructor(scope, MethodType.methodType(void.class, String.class)).invoke("raw");
-      NEW = lookup.findConstructor(continuation, MethodType.methodType(void.class, scope, Runnable.class))
-          .asType(MethodType.methodType(Object.class, Object.class, Runnable.class));
-      RUN = lookup.findVirtual(continuation, "run", MethodType.methodType(void.class))
-          .asType(MethodType.methodType(void.class, Object.class));
-      YIELD = lookup.findStatic(continuation, "yield", MethodType.methodType(boolean.class, scope))
-          .asType(MethodType.methodType(boolean.class, Object.class));
+      SCOPE =
+          lookup
+              .findConstructor(scope, MethodType.methodType(void.class, String.class))
+              .invoke("raw");
+      NEW =
+          lookup
+              .findConstructor(
+                  continuation, MethodType.methodType(void.class, scope, Runnable.class))
+              .asType(MethodType.methodType(Object.class, Object.class, Runnable.class));
+      RUN =
+          lookup
+              .findVirtual(continuation, "run", MethodType.methodType(void.class))
+              .asType(MethodType.methodType(void.class, Object.class));
+      YIELD =
+          lookup
+              .findStatic(continuation, "yield", MethodType.methodType(boolean.class, scope))
+              .asType(MethodType.methodType(boolean.class, Object.class));
     } catch (Throwable t) {
       throw new ExceptionInInitializerError(t);
     }
@@ -54,12 +64,17 @@ public class RawBenchmark {
 
   @Setup
   public void begin() throws Throwable {
-    endless = (Object) NEW.invokeExact(SCOPE, (Runnable) () -> {
-      while (true) {
-        value++;
-        suspend();
-      }
-    });
+    endless =
+        (Object)
+            NEW.invokeExact(
+                SCOPE,
+                (Runnable)
+                    () -> {
+                      while (true) {
+                        value++;
+                        suspend();
+                      }
+                    });
   }
 
   @Benchmark
@@ -86,12 +101,19 @@ public class RawBenchmark {
 
   @Benchmark
   public void tree(Tree.Many elements) throws Throwable {
-    Object walk = (Object) NEW.invokeExact(SCOPE, (Runnable) () -> {
-      Tree.walk(elements.tree, v -> {
-        value = v;
-        suspend();
-      });
-    });
+    Object walk =
+        (Object)
+            NEW.invokeExact(
+                SCOPE,
+                (Runnable)
+                    () -> {
+                      Tree.walk(
+                          elements.tree,
+                          v -> {
+                            value = v;
+                            suspend();
+                          });
+                    });
     long sum = 0;
     for (int i = 0; i < elements.size; i++) {
       RUN.invokeExact(walk);

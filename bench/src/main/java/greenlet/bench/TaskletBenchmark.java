@@ -34,14 +34,18 @@ public class TaskletBenchmark {
 
   private static Object values(Channel<Object> channel) {
     Object[] last = new Object[1];
-    Tasklet.of(args -> {
-      for (int n = 0; n < VALUES; n++) channel.send("one");
-      return null;
-    }).insert();
-    Tasklet.of(args -> {
-      for (int n = 0; n < VALUES; n++) last[0] = channel.receive();
-      return null;
-    }).insert();
+    Tasklet.of(
+            args -> {
+              for (int n = 0; n < VALUES; n++) channel.send("one");
+              return null;
+            })
+        .insert();
+    Tasklet.of(
+            args -> {
+              for (int n = 0; n < VALUES; n++) last[0] = channel.receive();
+              return null;
+            })
+        .insert();
     Tasklet.runAll();
     return last[0];
   }
@@ -51,10 +55,12 @@ public class TaskletBenchmark {
   @OperationsPerInvocation(VALUES)
   public void schedule() {
     for (int i = 0; i < 2; i++) {
-      Tasklet.of(args -> {
-        for (int n = 0; n < VALUES / 2; n++) Tasklet.schedule();
-        return null;
-      }).insert();
+      Tasklet.of(
+              args -> {
+                for (int n = 0; n < VALUES / 2; n++) Tasklet.schedule();
+                return null;
+              })
+          .insert();
     }
     Tasklet.runAll();
   }

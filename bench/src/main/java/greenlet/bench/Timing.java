@@ -34,37 +34,53 @@ final class Timing {
     if (mode == Mode.PROFILE) options.addProfiler(Phases.class);
     if (mode == Mode.QUICK) {
       System.setProperty("jmh.ignoreLock", "true"); // it may not have the machine for itself
-      options.forks(0).warmupIterations(0).measurementIterations(1).measurementTime(TimeValue.milliseconds(100))
-          .param("levels", "10").param("depth", "0", "1000");
+      options
+          .forks(0)
+          .warmupIterations(0)
+          .measurementIterations(1)
+          .measurementTime(TimeValue.milliseconds(100))
+          .param("levels", "10")
+          .param("depth", "0", "1000");
     } else {
-      options.forks(1).warmupIterations(3).warmupTime(TimeValue.seconds(1))
-          .measurementIterations(5).measurementTime(TimeValue.seconds(1));
+      options
+          .forks(1)
+          .warmupIterations(3)
+          .warmupTime(TimeValue.seconds(1))
+          .measurementIterations(5)
+          .measurementTime(TimeValue.seconds(1));
     }
     for (int i = 3; i < args.length; i++) options.include(args[i]);
     for (RunResult result : run(options)) {
       System.out.println(measurement(args[0], result, IterationResult::getPrimaryResult).toJson());
       for (String phase : result.getSecondaryResults().keySet()) {
-        System.out.println(measurement(phase, result, iteration -> iteration.getSecondaryResults().get(phase)).toJson());
+        System.out.println(
+            measurement(phase, result, iteration -> iteration.getSecondaryResults().get(phase))
+                .toJson());
       }
     }
   }
 
   private static Collection<RunResult> run(ChainedOptionsBuilder options) throws RunnerException {
     try {
-      return new Runner(options.build(), OutputFormatFactory.createFormatInstance(System.err, VerboseMode.NORMAL)).run();
+      return new Runner(
+              options.build(),
+              OutputFormatFactory.createFormatInstance(System.err, VerboseMode.NORMAL))
+          .run();
     } catch (NoBenchmarksException e) {
       return List.of();
     }
   }
 
-  private static Measurement measurement(String column, RunResult result, Function<IterationResult, Result<?>> of) {
+  private static Measurement measurement(
+      String column, RunResult result, Function<IterationResult, Result<?>> of) {
     BenchmarkParams params = result.getParams();
     String levels = params.getParam("levels");
     int elements = levels == null ? 1 : Tree.size(Integer.parseInt(levels));
-    double[] samples = result.getBenchmarkResults().stream()
-        .flatMap(fork -> fork.getIterationResults().stream())
-        .mapToDouble(iteration -> of.apply(iteration).getScore() / elements)
-        .toArray();
+    double[] samples =
+        result.getBenchmarkResults().stream()
+            .flatMap(fork -> fork.getIterationResults().stream())
+            .mapToDouble(iteration -> of.apply(iteration).getScore() / elements)
+            .toArray();
     String depth = params.getParam("depth");
     String name = params.getBenchmark().substring(Timing.class.getPackageName().length() + 1);
     return new Measurement(column, depth == null ? name : name + ":" + depth, samples);

@@ -52,7 +52,8 @@ public final class Tree {
 
     void check(long sum) {
       long expected = size * (size + 1L) / 2;
-      if (sum != expected) throw new AssertionError("the elements add up to " + sum + ", not to " + expected);
+      if (sum != expected)
+        throw new AssertionError("the elements add up to " + sum + ", not to " + expected);
     }
   }
 

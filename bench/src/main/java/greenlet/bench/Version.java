@@ -26,8 +26,18 @@ record Version(Path core, Path rows) {
     Path source = Files.createDirectories(rows).resolve("Rows.java");
     Files.writeString(source, source(core));
     JavaCompiler javac = ToolProvider.getSystemJavaCompiler();
-    int status = javac.run(null, System.err, System.err,
-        "-proc:none", "-nowarn", "-cp", core.toString(), "-d", rows.toString(), source.toString());
+    int status =
+        javac.run(
+            null,
+            System.err,
+            System.err,
+            "-proc:none",
+            "-nowarn",
+            "-cp",
+            core.toString(),
+            "-d",
+            rows.toString(),
+            source.toString());
     if (status != 0) throw new IllegalArgumentException("the rows do not compile against " + core);
     return new Version(core, rows);
   }
@@ -38,8 +48,10 @@ record Version(Path core, Path rows) {
       source = new String(in.readAllBytes(), StandardCharsets.UTF_8);
     }
     if (has(core, "greenlet/hub/Hub.class")) return source;
-    if (!has(core, "greenlet/Hub.class")) throw new IllegalArgumentException("no core of greenlet-clj: " + core);
-    return source.replaceAll("(?m)^import greenlet\\.[a-z]+\\.", "import greenlet."); // 0.1.0 had one package
+    if (!has(core, "greenlet/Hub.class"))
+      throw new IllegalArgumentException("no core of greenlet-clj: " + core);
+    // 0.1.0 had one package
+    return source.replaceAll("(?m)^import greenlet\\.[a-z]+\\.", "import greenlet.");
   }
 
   private static boolean has(Path core, String entry) throws IOException {
@@ -50,11 +62,15 @@ record Version(Path core, Path rows) {
 
   /** Nanoseconds an operation, measured in a JVM of its own. */
   double time(List<String> options, String... arguments) throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+    List<String> command =
+        new ArrayList<>(
+            List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
     command.addAll(options);
-    command.addAll(List.of("-cp", rows + System.getProperty("path.separator") + core, "greenlet.bench.Rows"));
+    command.addAll(
+        List.of("-cp", rows + System.getProperty("path.separator") + core, "greenlet.bench.Rows"));
     command.addAll(List.of(arguments));
-    Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     int status = process.waitFor();
     if (status != 0) throw new Failure(core + " failed, exit code " + status);

@@ -26,6 +26,7 @@ final class Written {
   }
 
   static void check(int size, long read) {
-    if (read != (long) size * WRITES) throw new AssertionError(read + " bytes were read, not " + (long) size * WRITES);
+    if (read != (long) size * WRITES)
+      throw new AssertionError(read + " bytes were read, not " + (long) size * WRITES);
   }
 }
