@@ -445,7 +445,7 @@ public final class Greenlet implements AutoCloseable {
     if (state == here) return false;
     synchronized (this) { // another thread may be about to give it another parent, or to start it
       requireThread(here, "start");
-      stack = EngineChoice.engine().newStack(here, new Run(this));
+      stack = EngineChoice.engine().newStack(here, new ThreadState.Entry(this));
       state = here;
     }
     return true;
@@ -458,20 +458,8 @@ public final class Greenlet implements AutoCloseable {
   }
 
   /** All that happens on the greenlet's own stack. */
-  private record Run(Greenlet greenlet) implements EntryPoint {
-    @Override
-    public void run() {
-      greenlet.run();
-    }
-
-    @Override
-    public String name() {
-      return greenlet.name();
-    }
-  }
-
   @SuppressWarnings("NullAway") // it has been started
-  private void run() {
+  void run() {
     Object result = null;
     Throwable thrown = null;
     Bindings.restore(bindings);

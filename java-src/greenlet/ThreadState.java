@@ -24,6 +24,19 @@ final class ThreadState extends Context.Group {
   private @Nullable Object value;
   private @Nullable Throwable error;
 
+  /** What runs on a greenlet's own stack. */
+  record Entry(Greenlet greenlet) implements EntryPoint {
+    @Override
+    public void run() {
+      greenlet.run();
+    }
+
+    @Override
+    public String name() {
+      return greenlet.name();
+    }
+  }
+
   private ThreadState() {
     rootGreenlet = new Greenlet(this, EngineChoice.engine().rootStack(root));
     current = rootGreenlet;
