@@ -22,16 +22,12 @@ import java.util.zip.GZIPOutputStream;
 /** The Java parts of doc/bridges.md. Prints what its comments say. */
 public final class Bridges {
   static void streams() throws IOException {
-    InputStream zipped =
-        Bridge.inputStream(out -> {
-          try (var text =
-              new OutputStreamWriter(new GZIPOutputStream(out), StandardCharsets.UTF_8)) {
-            for (int i = 0; i < 100_000; i++) text.write("line " + i + "\n");
-          }
-        });
-    try (var text =
-        new BufferedReader(
-            new InputStreamReader(new GZIPInputStream(zipped), StandardCharsets.UTF_8))) {
+    InputStream zipped = Bridge.inputStream(out -> {
+      try (var text = new OutputStreamWriter(new GZIPOutputStream(out), StandardCharsets.UTF_8)) {
+        for (int i = 0; i < 100_000; i++) text.write("line " + i + "\n");
+      }
+    });
+    try (var text = new BufferedReader(new InputStreamReader(new GZIPInputStream(zipped), StandardCharsets.UTF_8))) {
       System.out.println(text.lines().skip(99_999).findFirst().orElseThrow()); // prints line 99999
     }
 
@@ -49,10 +45,7 @@ public final class Bridges {
       for (boolean more = visits.hasNext(); more; ) {
         Bridge.Visit visit = visits.next();
         System.out.println(told(visit));
-        more =
-            visit.path().endsWith("deep")
-                ? visits.send(FileVisitResult.SKIP_SUBTREE)
-                : visits.hasNext();
+        more = visit.path().endsWith("deep") ? visits.send(FileVisitResult.SKIP_SUBTREE) : visits.hasNext();
       }
     }
     // prints into bridges
@@ -78,10 +71,9 @@ public final class Bridges {
   }
 
   static void publishers() {
-    Generator<Integer> squares =
-        Generator.of(out -> {
-          for (int i = 1; ; i++) out.yield(i * i);
-        });
+    Generator<Integer> squares = Generator.of(out -> {
+      for (int i = 1; ; i++) out.yield(i * i);
+    });
     Flow.Publisher<Integer> published = Bridge.publisher(squares);
     try (Stream<Integer> elements = Bridge.elements(published, 8).stream()) {
       System.out.println(elements.limit(4).toList()); // prints [1, 4, 9, 16]

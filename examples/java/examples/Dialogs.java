@@ -67,13 +67,12 @@ public final class Dialogs {
     panel.add(cancel, BorderLayout.WEST);
     panel.add(ok, BorderLayout.EAST);
     JFrame frame = new JFrame("Guests");
-    frame.addWindowListener(
-        new WindowAdapter() {
-          @Override
-          public void windowClosing(WindowEvent event) {
-            cancel.doClick();
-          }
-        });
+    frame.addWindowListener(new WindowAdapter() {
+      @Override
+      public void windowClosing(WindowEvent event) {
+        cancel.doClick();
+      }
+    });
     frame.setContentPane(panel);
     frame.pack();
     frame.setVisible(true);
@@ -103,10 +102,8 @@ public final class Dialogs {
 
   private static List<String> run() {
     if (!SwingUtilities.isEventDispatchThread()) {
-      throw new IllegalStateException(
-          "Swing is for its event thread, and this task is in "
-              + Thread.currentThread()
-              + ": it needs the engine continuation; start the JVM with --add-exports java.base/jdk.internal.vm=ALL-UNNAMED");
+      throw new IllegalStateException("Swing is for its event thread, and this task is in " + Thread.currentThread()
+          + ": it needs the engine continuation; start the JVM with --add-exports java.base/jdk.internal.vm=ALL-UNNAMED");
     }
     Dialogs dialogs = new Dialogs();
     if (!GraphicsEnvironment.isHeadless()) return dialogs.inWindow();

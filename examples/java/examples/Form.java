@@ -31,8 +31,7 @@ public final class Form {
   // The form
 
   static String ask(String question) {
-    return (String)
-        Greenlet.current().parent().switchTo(question); // returns when the answer is there
+    return (String) Greenlet.current().parent().switchTo(question); // returns when the answer is there
   }
 
   static String booking() {
@@ -42,8 +41,7 @@ public final class Form {
       boolean sure = ask("Book " + seats + " seats?").equals("yes");
       return sure ? "They are yours." : "As you like.";
     } finally {
-      System.out.println(
-          name + " has left"); // also when the session is closed, and the answer never comes
+      System.out.println(name + " has left"); // also when the session is closed, and the answer never comes
     }
   }
 
@@ -73,21 +71,12 @@ public final class Form {
     }
 
     String show() {
-      String form =
-          "<form method=\"post\" action=\"/"
-              + id
-              + "/"
-              + step
-              + "\"><input name=\"answer\"></form>";
-      return "<!DOCTYPE html><title>Seats</title><p>"
-          + escape((String) page)
-          + "</p>"
-          + (greenlet.isDead() ? "" : form);
+      String form = "<form method=\"post\" action=\"/" + id + "/" + step + "\"><input name=\"answer\"></form>";
+      return "<!DOCTYPE html><title>Seats</title><p>" + escape((String) page) + "</p>" + (greenlet.isDead() ? "" : form);
     }
   }
 
-  private final Map<String, Session> sessions =
-      new LinkedHashMap<>(16, 0.75f, true); // in the order of their last use
+  private final Map<String, Session> sessions = new LinkedHashMap<>(16, 0.75f, true); // in the order of their last use
 
   private Session begin() {
     if (sessions.size() == MOST_SESSIONS) {
@@ -124,12 +113,9 @@ public final class Form {
 
   /** What was submitted; null if that was no answer. */
   private static String answer(HttpExchange exchange) throws IOException {
-    String body =
-        new String(exchange.getRequestBody().readNBytes(MOST_BYTES), StandardCharsets.UTF_8);
+    String body = new String(exchange.getRequestBody().readNBytes(MOST_BYTES), StandardCharsets.UTF_8);
     try {
-      return body.startsWith("answer=")
-          ? URLDecoder.decode(body.substring("answer=".length()), StandardCharsets.UTF_8)
-          : null;
+      return body.startsWith("answer=") ? URLDecoder.decode(body.substring("answer=".length()), StandardCharsets.UTF_8) : null;
     } catch (IllegalArgumentException e) {
       return null;
     }
@@ -163,10 +149,8 @@ public final class Form {
     }
 
     String send(String path, String answer) throws IOException, InterruptedException {
-      HttpRequest request =
-          HttpRequest.newBuilder(URI.create(site + path))
-              .POST(HttpRequest.BodyPublishers.ofString("answer=" + answer))
-              .build();
+      HttpRequest request = HttpRequest.newBuilder(URI.create(site + path))
+          .POST(HttpRequest.BodyPublishers.ofString("answer=" + answer)).build();
       HttpResponse<String> response = client.send(request, HttpResponse.BodyHandlers.ofString());
       Matcher page = PAGE.matcher(response.body());
       if (!page.find()) throw new AssertionError(response.body());
@@ -194,8 +178,7 @@ public final class Form {
     // prints Ada has left
     System.out.println(ada.send("yes")); // prints 200 They are yours.
     System.out.println(ada.send("yes")); // prints 200 They are yours.
-    System.out.println(
-        ada.send("/" + UUID.randomUUID() + "/1", "3")); // prints 410 This form has expired.
+    System.out.println(ada.send("/" + UUID.randomUUID() + "/1", "3")); // prints 410 This form has expired.
     System.out.println(bob.send("%zz")); // prints 400 This cannot be read.
     // prints <b> has left
     System.out.println(bob.send("no")); // prints 200 As you like.
@@ -204,8 +187,7 @@ public final class Form {
   public static void main(String[] args) throws Exception {
     Form form = new Form();
     ExecutorService loop = Executors.newSingleThreadExecutor(); // the greenlets are of this thread
-    HttpServer server =
-        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
     server.createContext("/", form::handle);
     server.setExecutor(loop);
     server.start();

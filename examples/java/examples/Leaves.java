@@ -16,11 +16,10 @@ public final class Leaves {
     System.out.println(leaves.stream().limit(2).toList()); // prints [1, 2]
 
     Greenlet main = Greenlet.current();
-    Greenlet echo =
-        Greenlet.of(sent -> {
-          Object got = sent[0];
-          while (true) got = main.switchTo("got " + got);
-        });
+    Greenlet echo = Greenlet.of(sent -> {
+      Object got = sent[0];
+      while (true) got = main.switchTo("got " + got);
+    });
     System.out.println(echo.switchTo("a")); // prints got a
     System.out.println(echo.switchTo("b")); // prints got b
   }

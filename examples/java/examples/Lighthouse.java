@@ -16,23 +16,18 @@ public final class Lighthouse {
 
   static void night() throws Exception {
     Hub hub = Hub.current();
-    Task<String> red =
-        hub.spawn(
-            "red",
-            () -> {
-              blink("red", 2, Duration.ofSeconds(3)); // prints red at 3
-              return "red is out";
-            });
-    hub.spawn(
-        "white",
-        () -> {
-          try {
-            blink("white", 100, Duration.ofSeconds(4)); // prints white at 4
-            return "never";
-          } finally {
-            System.out.println("white is switched off");
-          }
-        });
+    Task<String> red = hub.spawn("red", () -> {
+      blink("red", 2, Duration.ofSeconds(3)); // prints red at 3
+      return "red is out";
+    });
+    hub.spawn("white", () -> {
+      try {
+        blink("white", 100, Duration.ofSeconds(4)); // prints white at 4
+        return "never";
+      } finally {
+        System.out.println("white is switched off");
+      }
+    });
     System.out.println(red.result()); // prints red at 6
     // prints red is out
 
@@ -41,19 +36,14 @@ public final class Lighthouse {
     System.out.println(Hub.await(ship)); // prints a ship
 
     CompletableFuture<String> rescue = new CompletableFuture<>();
-    System.out.println(
-        Hub.timeout(
-            Duration.ofSeconds(1),
-            () -> Hub.await(rescue),
-            () -> "nobody came")); // prints nobody came
+    System.out.println(Hub.timeout(Duration.ofSeconds(1), () -> Hub.await(rescue), () -> "nobody came")); // prints nobody came
     // prints white is switched off
   }
 
   public static void main(String[] args) {
-    Hub.virtualTime()
-        .run(() -> {
-          night();
-          return null;
-        });
+    Hub.virtualTime().run(() -> {
+      night();
+      return null;
+    });
   }
 }

@@ -46,11 +46,7 @@ public final class Queens {
     try {
       leaks.close();
     } catch (AssertionError e) {
-      System.out.println(
-          e.getMessage()
-              .lines()
-              .findFirst()
-              .get()); // prints 1 left suspended; each has to come to its end or be closed:
+      System.out.println(e.getMessage().lines().findFirst().get()); // prints 1 left suspended; each has to come to its end or be closed:
     }
   }
 }

@@ -17,8 +17,7 @@ public final class SameFringe {
 
   /** Two walks take turns, as far as the first difference; what is left of them is unwound. */
   static boolean sameFringe(Object a, Object b) {
-    try (Cursor<Object> ofA = leaves(a).cursor();
-        Cursor<Object> ofB = leaves(b).cursor()) {
+    try (Cursor<Object> ofA = leaves(a).cursor(); Cursor<Object> ofB = leaves(b).cursor()) {
       while (ofA.hasNext() && ofB.hasNext()) {
         if (!ofA.next().equals(ofB.next())) return false;
       }
