@@ -1,36 +1,31 @@
 (ns greenlet.repl-test
   "REPLs, in processes of their own: what README.md and the guide show, a form at a time, each an evaluation of its own; several
   sessions; interrupts."
-  (:require [clojure.test :refer [deftest is testing use-fixtures]]
+  (:require [clojure.string :as str]
+            [clojure.test :refer [deftest is testing use-fixtures]]
             [greenlet.doc-examples :as examples]
             [greenlet.repls :as repls])
   (:import (java.io Closeable)))
 
 (set! *warn-on-reflection* true)
 
-(def ^:private flags
-  "Those of project.clj."
-  (last (read-string (slurp "project.clj"))))
-
-;; The guide takes the two that differ most.
 (def ^:private engines
-  "The JVM options for each, what greenlet.core/engine then returns, and the documents to run."
-  [{:options flags
-    :engine #"continuation"
-    :documents ["README.md" "doc/guide.md"]}
-   {:options []
-    :engine #"virtual-thread \(.*virtual threads not carried.*\)"
-    :documents ["README.md" "doc/guide.md"]}
-   {:options (into ["-Dgreenlet.engine=virtual-thread"] flags)
-    :engine #"virtual-thread"
-    :documents ["README.md"]}])
+  "Those of bin/engines: the name and the JVM options."
+  (for [line (str/split-lines (slurp "bin/engines")), :when (re-find #"^[a-z]" line)]
+    (let [[engine & options] (str/split line #"\s+")]
+      [engine options])))
+
+(defn- documents
+  "The guide takes the two engines that differ most."
+  [engine]
+  (cond-> ["README.md"] (not= "virtual-thread-carried" engine) (conj "doc/guide.md")))
 
 (defmacro ^:private on-each-engine
-  "Runs `body` for each engine, as its map."
-  [engine & body]
-  `(doseq [engine# engines]
-     (testing (str "on " (:engine engine#) ":")
-       (let [~engine engine#] ~@body))))
+  "Runs `body` with the name and the JVM options of each engine."
+  [bindings & body]
+  `(doseq [[engine# :as all#] engines]
+     (testing (str "on " engine# ":")
+       (let [~bindings all#] ~@body))))
 
 (def ^:private ^:dynamic *servers*
   "An atom with the nREPL servers by their JVM options: one for each engine, started when it is needed, serves all tests."
@@ -44,8 +39,8 @@
         (finally (run! #(.close ^Closeable %) (vals @*servers*)))))))
 
 (defn- connect
-  "A client of the nREPL server of an engine."
-  ^java.io.Closeable [{:keys [options]}]
+  "A client of the nREPL server with the JVM options `options`."
+  ^java.io.Closeable [options]
   (repls/connect (or (@*servers* options)
                      (get (swap! *servers* assoc options (repls/nrepl options)) options))))
 
@@ -61,8 +56,12 @@
       (is (< 10 (reduce + (map :claims results))))
       (is (= [] (examples/broken results))))))
 
-(defn- check-engine [{:keys [engine]} run]
-  (is (re-matches engine (:result (run "(do (require 'greenlet.core) (greenlet.core/engine))")))))
+(defn- check-engine
+  "The JVM options do what they are for."
+  [options run]
+  (let [engine (:result (run "(do (require 'greenlet.core) (greenlet.core/engine))"))]
+    (is (some #{(str "-Dgreenlet.engine=" (re-find #"^[\w-]+" engine))} options))
+    (is (= (not (str/includes? engine "not carried")) (boolean (some #(str/starts-with? % "--add-opens") options))))))
 
 (defn- check-interrupt
   "Interrupts `session` while it waits."
@@ -72,8 +71,8 @@
     (is (true? (repls/interrupt! client session id)))))
 
 (deftest ^:repl documents-through-nrepl
-  (on-each-engine {:keys [documents] :as engine}
-    (with-open [client (connect engine)]
+  (on-each-engine [engine options]
+    (with-open [client (connect options)]
       (let [[reader other interrupted] (repeatedly 3 #(repls/session! client))
             counted (atom 0)
             ask #(:result (repls/evaluate! client other %))
@@ -83,17 +82,17 @@
                     outcome))]
         (run! ask ["(ns other (:require [greenlet.core :refer :all]))"
                    "(def counter (glet [] (loop [n 1] (switch! (parent (current)) n) (recur (inc n)))))"])
-        (check-engine engine run)
-        (doseq [document documents]
+        (check-engine options run)
+        (doseq [document (documents engine)]
           ;; What a block of README.md shows does not need greenlets of those before; the guide's root does.
           (check-document document #(check-interrupt client ({"README.md" reader} document interrupted)) run))))))
 
 (deftest ^:repl documents-through-clojure-main
-  (on-each-engine {:keys [options documents] :as engine}
+  (on-each-engine [engine options]
     (with-open [console (repls/console options)]
       (let [run #(repls/enter! console %)]
-        (check-engine engine run)
-        (doseq [document documents] (check-document document (fn []) run))
+        (check-engine options run)
+        (doseq [document (documents engine)] (check-document document (fn []) run))
         (is (= 0 (repls/leave! console)))))))
 
 (deftest ^:repl documents-through-lein-repl
@@ -104,7 +103,7 @@
                 client (repls/connect server)]
       (let [session (repls/session! client)
             run #(repls/evaluate! client session %)]
-        (check-engine (first engines) run)
+        (check-engine ((into {} engines) "continuation") run) ; unasked
         (check-document "README.md" #(check-interrupt client session) run)))))
 
 ;; Sessions and interrupts
@@ -118,8 +117,8 @@
     (with-meta evaluate {:id id})))
 
 (deftest ^:repl a-greenlet-or-cursor-belongs-to-a-session-and-a-seq-to-all
-  (on-each-engine engine
-    (with-open [client (connect engine)]
+  (on-each-engine [_ options]
+    (with-open [client (connect options)]
       (let [[one two] (repeatedly 2 #(session client))
             interrupt #(check-interrupt client (:id (meta one)))
             thread "(let [t (Thread/currentThread)] [(.getName t) (.threadId t)])"]
@@ -156,8 +155,8 @@
           (is (= :end (two "(switch! of-two)"))))))))
 
 (deftest ^:repl interrupts-reach-what-blocks
-  (on-each-engine engine
-    (with-open [client (connect engine)]
+  (on-each-engine [_ options]
+    (with-open [client (connect options)]
       (let [[one two] (repeatedly 2 #(session client))]
         (doseq [blocked ["(block)"
                          "(switch! (glet [] (block)))"

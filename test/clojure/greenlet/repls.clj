@@ -128,7 +128,7 @@
     (let [jar (io/file "/usr/share/java/nrepl.jar")]
       (if (.exists jar)
         (str jar)
-        (throw (AssertionError. (str "there is no " jar "; install it with: apt-get install libnrepl-clojure")))))))
+        (throw (AssertionError. (str "there is no " jar ", of Debian's package libnrepl-clojure; bin/setup installs it")))))))
 
 (defn- write-string! [^OutputStream out ^String s]
   (let [bytes (.getBytes s StandardCharsets/UTF_8)]
@@ -260,20 +260,20 @@
 
 (def ^:private announced #"server started on port (\d+) on host")
 
+;; Leiningen does not compile, by the profile prepared: this process, which is using the classes, has been compiled.
 (defn lein-repl
   "The nREPL server of `lein repl`, or where Leiningen cannot have nREPL, what it says."
   []
   (try
-    (serve ["lein" "repl" ":headless" ":port" "0"] announced)
+    (serve ["lein" "with-profile" "+prepared" "repl" ":headless" ":port" "0"] announced)
     (catch clojure.lang.ExceptionInfo e
       (let [{:keys [said]} (ex-data e)]
         (if (re-find #"Could not (find|transfer) artifact nrepl:" said) said (throw e))))))
 
 (defn lein-repl-with-debian's-nrepl
-  "The nREPL server of `lein repl` where nREPL is Debian's. Nothing is compiled: this process, which has been, is using the classes."
+  "The nREPL server of `lein repl` where nREPL is Debian's."
   ^java.io.Closeable []
-  (serve ["lein" "with-profile" "-base"
-          "update-in" ":" "assoc" ":prep-tasks" "[]" "--"
+  (serve ["lein" "with-profile" "-base,+prepared"
           ;; The boot class path, as the JAR's manifest would have another Clojure on the class path.
           "update-in" ":jvm-opts" "conj" (pr-str (str "-Xbootclasspath/a:" @nrepl-jar)) "--"
           "repl" ":headless" ":port" "0"]
