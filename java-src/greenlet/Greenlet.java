@@ -1,6 +1,7 @@
 package greenlet;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReferenceFieldUpdater;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +41,8 @@ public final class Greenlet implements AutoCloseable {
    * Whether it is suspended or running only the state of its thread knows.
    */
   private static final AtomicInteger COUNT = new AtomicInteger();
+  private static final AtomicReferenceFieldUpdater<Greenlet, @Nullable Greenlet> PARENT =
+      AtomicReferenceFieldUpdater.newUpdater(Greenlet.class, Greenlet.class, "parent");
 
   private final @Nullable String name;
   private final int number;
@@ -246,18 +249,26 @@ public final class Greenlet implements AutoCloseable {
     if (isRoot())
       throw new IllegalStateException(
           "the parent of " + this + " cannot be set: it is the root of its thread");
+    if (state != null) {
+      replaceParent(newParent);
+      return;
+    }
     synchronized (this) { // so that nobody starts it meanwhile, see enter()
-      requireThreadOf(newParent);
-      Greenlet before = parent;
-      // first of all: of two threads that are about to close a circle, one at least sees it then
-      parent = newParent;
-      for (Greenlet g = newParent; g != null; g = g.parent) {
-        if (g != this) continue;
-        parent = before;
-        throw new IllegalArgumentException(
-            "the parent of %s cannot be %s: that is %s, and the chain of parents would be a cycle"
-                .formatted(this, newParent, newParent == this ? "itself" : "below it"));
-      }
+      replaceParent(newParent);
+    }
+  }
+
+  private void replaceParent(Greenlet newParent) {
+    requireThreadOf(newParent);
+    Greenlet before = parent;
+    // first of all: of two threads that are about to close a circle, one at least sees it then
+    parent = newParent;
+    for (Greenlet g = newParent; g != null; g = g.parent) {
+      if (g != this) continue;
+      PARENT.compareAndSet(this, newParent, before);
+      throw new IllegalArgumentException(
+          "the parent of %s cannot be %s: that is %s, and the chain of parents would be a cycle"
+              .formatted(this, newParent, newParent == this ? "itself" : "below it"));
     }
   }
 
@@ -392,12 +403,7 @@ public final class Greenlet implements AutoCloseable {
   public String toString() {
     ThreadState mine = state;
     ThreadState of = mine != null ? mine : lineage();
-    String how =
-        finished
-            ? "finished"
-            : mine == null
-                ? "unstarted"
-                : mine.hasEnded() ? "dead" : mine.current() == this ? "running" : "suspended";
+    String how = finished ? "finished" : mine == null ? "unstarted" : mine.describe(this);
     return "Greenlet[%s, %s, thread %s%s]"
         .formatted(name(), how, of.threadName(), of.hasEnded() ? ", which has ended" : "");
   }
@@ -429,15 +435,10 @@ public final class Greenlet implements AutoCloseable {
   private void requireThread(ThreadState here, String verb) {
     ThreadState mine = lineage();
     if (mine == here) return;
-    String why =
-        !mine.hasEnded()
-            ? "greenlets of one thread are out of reach for others; hand the work to its thread instead"
-            : state == null
-                ? "its thread has ended; give it a parent in a thread that is alive"
-                : "its thread has ended";
     throw new WrongThreadException(
         "%s of thread %s cannot %s %s: %s"
-            .formatted(here.current(), here.threadName(), verb, this, why));
+            .formatted(
+                here.current(), here.threadName(), verb, this, mine.whyOutOfReach(state == null)));
   }
 
   /** Makes sure that it is one of {@code here} and has a stack; true if it was unstarted before, and so is to be started now. */

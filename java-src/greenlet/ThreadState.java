@@ -176,6 +176,19 @@ final class ThreadState extends Context.Group {
     }
   }
 
+  /** How a greenlet stands that has been started and is not finished. */
+  String describe(Greenlet g) {
+    return hasEnded() ? "dead" : current == g ? "running" : "suspended";
+  }
+
+  /** Why a greenlet of this thread is of no use to another thread. */
+  String whyOutOfReach(boolean isUnstarted) {
+    if (!hasEnded())
+      return "greenlets of one thread are out of reach for others; hand the work to its thread instead";
+    return "its thread has ended"
+        + (isUnstarted ? "; give it a parent in a thread that is alive" : "");
+  }
+
   @Override
   public String toString() {
     return current.toString();

@@ -312,10 +312,13 @@ public final class Hub implements Executor {
    */
   public <T extends @Nullable Object> Task<T> spawn(
       @Nullable String name, Callable<? extends T> body) {
-    Task<T> task = newTask(name, body);
-    inThread(() -> {
-      if (add(task)) enqueue(task);
-    });
+    boolean isHere = isHere();
+    Task<T> task = newTask(name, body, isHere);
+    inThread(
+        isHere,
+        () -> {
+          if (add(task)) enqueue(task);
+        });
     return task;
   }
 
@@ -330,17 +333,20 @@ public final class Hub implements Executor {
    */
   public <T extends @Nullable Object> Task<T> spawnLater(
       Duration delay, @Nullable String name, Callable<? extends T> body) {
-    Task<T> task = newTask(name, body);
-    inThread(() -> {
-      if (add(task)) task.start = at(delay, () -> enqueue(task));
-    });
+    boolean isHere = isHere();
+    Task<T> task = newTask(name, body, isHere);
+    inThread(
+        isHere,
+        () -> {
+          if (add(task)) task.start = at(delay, () -> enqueue(task));
+        });
     return task;
   }
 
   private <T extends @Nullable Object> Task<T> newTask(
-      @Nullable String name, Callable<? extends T> body) {
+      @Nullable String name, Callable<? extends T> body, boolean isHere) {
     if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");
-    Task<T> task = new Task<>(this, name, body, isHere() && current != null ? current.scope : null);
+    Task<T> task = new Task<>(this, name, body, isHere && current != null ? current.scope : null);
     Greenlet parent = loop; // read once: another thread may end the run
     // here, for its dynamic bindings
     task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name);
@@ -462,9 +468,10 @@ public final class Hub implements Executor {
     }
   }
 
-  /** The current task goes to the end of those that are ready. */
+  /** The current task goes to the end of those that are ready. Of the hub of the calling thread. */
+  @SuppressWarnings("NullAway") // it is running
   private void yield() {
-    Task<?> me = requireCurrent();
+    Task<?> me = current;
     me.raiseInterrupt();
     if (me == outsider) eventLoop.requireOwnThread(this);
     Greenlet waiting = Greenlet.current();
@@ -1050,7 +1057,11 @@ public final class Hub implements Executor {
 
   /** Does something in the thread of this hub: now, if that is the calling one. */
   void inThread(Runnable action) {
-    if (isHere()) {
+    inThread(isHere(), action);
+  }
+
+  private void inThread(boolean isHere, Runnable action) {
+    if (isHere) {
       action.run();
       if (current == outsider) eventLoop.wake(this);
     } else {
