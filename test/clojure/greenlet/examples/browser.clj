@@ -1,6 +1,6 @@
 (ns greenlet.examples.browser
-  "Walks the web example's form in a headless Chromium, by its DevTools protocol, and prints the pages. `bin/test examples`
-  runs it: main takes the browser's command."
+  "Walks the web example's form in a headless Chromium, by its DevTools protocol, and prints the pages.
+  `greenlet.programs-test` runs it: main takes the browser's command."
   (:require [clojure.string :as str]
             [greenlet.core :as g]
             [greenlet.examples.web :as web])

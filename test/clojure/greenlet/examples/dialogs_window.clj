@@ -1,6 +1,7 @@
 (ns greenlet.examples.dialogs-window
-  "Uses the program of dialogs.clj in a real window, by mouse and with a look at the screen. For `bin/test`, which gives it a
-  display: `clojure.main -m greenlet.examples.dialogs-window PICTURE`. Exits 1 if anything is wrong."
+  "Uses the program of dialogs.clj in a real window, by mouse and with a look at the screen. For
+  `greenlet.programs-test`, which gives it a display: `clojure.main -m greenlet.examples.dialogs-window PICTURE`. Exits 1 if
+  anything is wrong."
   (:require [clojure.java.io :as io]
             [clojure.test :as test :refer [is]]
             [greenlet.event :refer [events listener-source*]]

@@ -1,0 +1,178 @@
+(ns greenlet.programs-test
+  "The programs in bin, run as a user runs them, on every way to run where that can matter. Needs xvfb-run and chromium."
+  (:require [clojure.java.io :as io]
+            [clojure.string :as str]
+            [clojure.test :refer [deftest is testing]]
+            [greenlet.process :refer [clojure-main fastest printed prints process-builder refuses run there? ways-to-run with-temp-dir]])
+  (:import (java.io File)
+           (java.net Socket)
+           (java.nio.file Files)
+           (java.nio.file.attribute FileAttribute PosixFilePermissions)
+           (java.util.concurrent TimeUnit)))
+
+(set! *warn-on-reflection* true)
+
+;; What they refuse, before an engine matters, with exit code 2
+
+(deftest ^:programs arguments-are-refused
+  (doseq [[text & command]
+          [["no such directory: none"                         "bin/tour" "none"]
+           ["not a directory: README.md"                      "bin/tour" "README.md"]
+           ["one directory at most"                           "bin/tour" "src" "src"]
+           ["unknown option --fast"                           "bin/tour" "--fast"]
+           ["no engine is called steam"                       "bin/tour" "--engine" "steam"]
+           ["the seed is a number; got x"                     "bin/queueing" "x"]
+           ["unknown option --fast"                           "bin/actors" "--fast" "1"]
+           ["--headless needs a number from 1 up; got many"   "bin/actors" "--headless" "many"]
+           ["not a port: http"                                "bin/web" "http"]
+           ["port out of range"                               "bin/web" "70000"]
+           ["it needs the engine continuation"                "bin/dialogs" "--engine" "virtual-thread"]
+           ["no such file"                                    "bin/conformance" "none.edn"]]]
+    (refuses 2 text command)))
+
+;; bin/tour
+
+(defn- plant!
+  "Nine directories, three matches in the first five, a link in a circle, and an unreadable one, which is returned."
+  [dir]
+  (let [file #(.toPath (io/file dir %))
+        locked (file "g/locked")]
+    (doseq [d ["a" "b/c" "d" "e" "f" "g/locked"]] (.mkdirs (io/file dir d)))
+    (doseq [f ["a/one.clj" "a/other.txt" "b/c/two.java" "d/three.clj" "f/four.clj"]] (spit (io/file dir f) ""))
+    (Files/createSymbolicLink (file "e/circle") (.toPath (File. "..")) (make-array FileAttribute 0))
+    (Files/setPosixFilePermissions locked (PosixFilePermissions/fromString "---------"))
+    (str locked)))
+
+(def ^:private mortal ; root reads everything, unless it does without the right to
+  (when (= "root" (System/getProperty "user.name"))
+    ["setpriv" "--bounding-set=-dac_override,-dac_read_search" "--"]))
+
+(defn- of-planted-tree [engine]
+  [(str "on the engine " engine)
+   "    found       d/three.clj"
+   "the walk is suspended, 5 directories in"
+   "    found       f/four.clj"
+   "Opened for 3 matches: 5 of 9 directories."
+   "1 directory could not be read"
+   "true   leaves looked at: 2000 of 2000"
+   "false  leaves looked at: 16 of 2000"
+   "its greenlet is dead: true"
+   ";=> \"Divide by zero\""
+   "guarded: put away"
+   ";=> greenlet.GreenletExit"
+   (str "engine: " engine)
+   "a switch: about "])
+
+(deftest ^:programs tour
+  (with-temp-dir [dir]
+    (let [locked (plant! dir)]
+      (doseq [{:keys [name engine]} ways-to-run]
+        (prints (of-planted-tree engine) (concat mortal ["bin/tour" "--engine" name dir])))
+      (prints ["Opened for 0 matches: 1 of 1 directory."] ["bin/tour" (io/file dir "e")])
+      (refuses 2 (str "cannot read directory: " locked) (concat mortal ["bin/tour" locked]))
+      (prints ["Opened for 3 matches" "on the engine continuation"] ["bin/tour"]))))
+
+;; bin/queueing and bin/actors: numbers that a seed leads to
+
+(deftest ^:programs queueing
+  (with-temp-dir [dir]
+    (doseq [{:keys [name]} ways-to-run
+            :let [drawing (io/file dir (str name ".svg"))]]
+      (prints ["        0.5   1.017 ±  0.135        1.000"
+               "        0.9   8.765 ±  2.806        9.000"
+               (str "drawn: " drawing)]
+              ["bin/queueing" "--engine" name 1 drawing])
+      (is (str/includes? (slurp drawing) "<svg ")))))
+
+(deftest ^:programs actors
+  (doseq [{:keys [name engine]} ways-to-run]
+    (prints ["seed 1, 3000 actors, 100 ticks" "checksum 93a1314c" (str "engine " engine)]
+            ["bin/actors" "--engine" name "--headless" 100]))
+  (testing "in the terminal"
+    (prints ["tick 2  sheep 96  shepherd 1  wolf 3"] ["bin/actors" "--actors" 100 "--ticks" 2 "--tick" 1])))
+
+;; bin/web
+
+(defn- port
+  "The one that `server` tells in the file `out`, once it does."
+  [^Process server out engine]
+  (let [telling (re-pattern (str "http://localhost:(\\d+)/ on the engine " engine))
+        end (+ (System/nanoTime) (* 120 1000000000))]
+    (loop []
+      (if-let [[_ port] (re-find telling (slurp out))]
+        (parse-long port)
+        (do
+          (when-not (and (.isAlive server) (< (System/nanoTime) end))
+            (throw (ex-info (str "bin/web tells no address; it has said:\n" (slurp out)) {})))
+          (Thread/sleep 50)
+          (recur))))))
+
+(defn- get-page [port]
+  (with-open [socket (doto (Socket. "localhost" (int port)) (.setSoTimeout 60000))]
+    (.write (.getOutputStream socket) (.getBytes "GET / HTTP/1.0\r\n\r\n"))
+    (slurp (.getInputStream socket))))
+
+(deftest ^:programs web-answers-and-ends-when-it-is-told-to
+  (with-temp-dir [dir]
+    (doseq [{:keys [name engine]} ways-to-run
+            :let [out (io/file dir name)]]
+      (testing name
+        (let [server (.start (doto (process-builder ["bin/web" "--engine" name 0])
+                               (.redirectErrorStream true)
+                               (.redirectOutput out)))]
+          (try
+            (let [page (get-page (port server out engine))]
+              (is (str/starts-with? page "HTTP/1.1 200"))
+              (is (str/includes? page "<h1>An evening at the theatre</h1>")))
+            (.destroy server)
+            (is (.waitFor server 60 TimeUnit/SECONDS))
+            (is (= 143 (.exitValue server)) "by the signal")
+            (finally (.destroyForcibly server))))))))
+
+(deftest ^:programs web-in-a-browser
+  (when (there? "chromium")
+    (doseq [{:keys [options engine]} ways-to-run]
+      (prints ["Welcome, <b>Ada</b> | Please give a number from 0 to 150. | Your age"
+               "Is that right? | 3 seats for <b>Ada</b>, 30 in all."
+               "Thank you | 3 seats are yours, <b>Ada</b>."
+               "booked [{:name \"<b>Ada</b>\", :seats 3, :price 30}] free 7"
+               (str "on " engine)]
+              (clojure-main options "greenlet.examples.browser" "chromium")))))
+
+;; bin/dialogs
+
+(deftest ^:programs dialogs-without-a-display
+  (refuses 2 "it needs a display" ["bin/dialogs"] :env {"DISPLAY" nil}))
+
+(deftest ^:programs dialogs-in-a-window
+  (when (there? "xvfb-run")
+    (let [picture (io/file "target/dialogs.png")]
+      (.delete picture)
+      (prints [] (concat ["xvfb-run" "-a" "-s" "-screen 0 1024x768x24"]
+                         (clojure-main fastest "greenlet.examples.dialogs-window" picture)))
+      (is (< 0 (.length picture))))))
+
+;; bin/conformance
+
+(deftest ^:programs conformance
+  (doseq [{:keys [name engine]} ways-to-run]
+    (prints [(str "engine: " engine) "400 passed, 0 failed"] ["bin/conformance" "--engine" name "test/conformance/programs.edn"])))
+
+(deftest ^:programs conformance-finds-a-difference
+  (with-temp-dir [dir]
+    (let [wrong (io/file dir "wrong.edn")]
+      (spit wrong "[{:id 1 :scripts {0 [[:log 1]]} :trace [[:log 0 2] [:end 0 nil]]}]")
+      (let [{:keys [exit out]} (run ["bin/conformance" wrong])]
+        (is (= 1 exit))
+        (is (str/includes? out "program 1 differs at event 0"))
+        (is (str/includes? out "0 passed, 1 failed"))))))
+
+;; Little memory
+
+(deftest ^:programs every-traversal-walks-a-file-that-is-larger-than-the-heap
+  (with-temp-dir [dir]
+    (let [file (io/file dir "large.txt")]
+      (printed [] (run (clojure-main [] "greenlet.large-file" "make" file)))
+      (is (< 200000000 (.length file)))
+      (doseq [{:keys [options]} ways-to-run]
+        (prints ["does not fit into the heap"] (clojure-main (cons "-Xmx64m" options) "greenlet.large-file" "walk" file))))))
