@@ -1,0 +1,4 @@
+(defproject consumer "1"
+  :dependencies [[org.clojure/clojure "1.12.6"]
+                 [greenlet-clj "0.2.0-SNAPSHOT"]] ; what the clone's pom.xml says; bin/test checks that
+  :main consumer.main)
