@@ -1,0 +1,45 @@
+(ns greenlet.bench-test
+  "The benchmarks: that they run, and not how fast."
+  (:require [clojure.java.io :as io]
+            [clojure.set :as set]
+            [clojure.string :as str]
+            [clojure.test :refer [deftest is]]
+            [greenlet.process :refer [prints refuses with-temp-dir]])
+  (:import (java.io File)))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private ^File results (io/file "bench/target/results.json"))
+
+(def ^:private expected
+  "Pairs of a column and a class of benchmarks. --quick leaves carried threads out."
+  (set (concat (for [class ["RawBenchmark" "HandOffBenchmark" "PeerBenchmark" "FiberBenchmark" "PipeBenchmark"]]
+                 ["no greenlets" class])
+               (for [class ["GreenletBenchmark" "GeneratorBenchmark" "TaskletBenchmark" "HubBenchmark" "BridgeBenchmark" "Memory"]
+                     engine ["virtual-thread" "continuation"]]
+                 [engine class]))))
+
+(defn- measured []
+  (set (map #(vec (rest %)) (re-seq #"\"column\":\"(.+?)\",\"benchmark\":\"(\w+)\." (slurp results)))))
+
+(defn- path-with-failing-python
+  "Without Python's greenlet, whether it is there or not."
+  [dir]
+  (doto (io/file dir "python3")
+    (spit "#!/bin/sh\nexit 1\n")
+    (.setExecutable true))
+  (str dir ":" (System/getenv "PATH")))
+
+(deftest ^:bench every-benchmark-runs
+  (with-temp-dir [dir]
+    (.delete results)
+    (let [{:keys [err]} (prints [] ["bin/bench" "--quick" "--python"]
+                                :env {"PATH" (path-with-failing-python dir)}, :seconds 1800)]
+      (is (str/includes? err "its column is left out")))
+    (is (= #{} (set/difference expected (measured))))))
+
+(deftest ^:bench a-profile-tells-phases
+  (prints ["rest of Continuation"] ["bin/bench" "--profile" "RawBenchmark.roundTrip$"] :seconds 600))
+
+(deftest ^:bench an-unknown-option-is-refused
+  (refuses 2 "unknown option --fast" ["bin/bench" "--fast"]))
