@@ -1,6 +1,7 @@
 (ns greenlet.docs-test
   "Every example in the documentation does what it claims."
-  (:require [clojure.test :refer [deftest is testing]]
+  (:require [clojure.string :as str]
+            [clojure.test :refer [deftest is testing]]
             [greenlet.core :refer [generator yield!]]
             [greenlet.doc-examples :as examples]
             [greenlet.watchdog :refer [on-each-root]])
@@ -73,6 +74,17 @@
   (doseq [^File file (examples/markdown-files)]
     (testing (.getPath file)
       (is (= [] (examples/broken (examples/run-blocks (examples/markdown-blocks (slurp file)))))))))
+
+(defn- unindented [text]
+  (str/trim (str/replace text #"(?m)^ +" "")))
+
+(deftest every-block-of-java-is-one-of-the-examples
+  (let [code (unindented (str/join (map slurp (.listFiles (File. "examples/java/examples")))))
+        blocks (for [^File file (examples/markdown-files)
+                     [_ block] (re-seq #"(?ms)^```java\n(.*?)^```$" (slurp file))]
+                 [(.getPath file) block])]
+    (is (< 10 (count blocks)))
+    (is (= [] (remove (fn [[_ block]] (str/includes? code (unindented block))) blocks)))))
 
 (defn- steps
   "How many steps the body of a generator of 100 elements takes where the form in `code` is evaluated with it as g."
