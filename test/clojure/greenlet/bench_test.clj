@@ -41,5 +41,11 @@
 (deftest ^:bench a-profile-tells-phases
   (prints ["rest of Continuation"] ["bin/bench" "--profile" "RawBenchmark.roundTrip$"] :seconds 600))
 
+(deftest ^:bench another-version-is-compared
+  (let [core (first (filter #(re-matches #"greenlet-core-[^-]+(-SNAPSHOT)?\.jar" (.getName ^File %)) (.listFiles (io/file "target"))))]
+    (is (some? core) "target has no core JAR: mvn package makes it")
+    (prints ["| switch C |" "| channel VC |"] ["bin/bench" "--against" core "--quick"] :seconds 600))
+  (refuses 2 "no core of greenlet-clj" ["bin/bench" "--against" "README.md"]))
+
 (deftest ^:bench an-unknown-option-is-refused
   (refuses 2 "unknown option --fast" ["bin/bench" "--fast"]))
