@@ -260,16 +260,26 @@ public final class Greenlet implements AutoCloseable {
 
   private void replaceParent(Greenlet newParent) {
     requireThreadOf(newParent);
+    if (tryParent(newParent)) return;
+    synchronized (COUNT) { // perhaps both of two gave way to each other: now one after the other
+      if (tryParent(newParent)) return;
+    }
+    throw new IllegalArgumentException(
+        "the parent of %s cannot be %s: that is %s, and the chain of parents would be a cycle"
+            .formatted(this, newParent, newParent == this ? "itself" : "below it"));
+  }
+
+  /** False if that would be a cycle. */
+  private boolean tryParent(Greenlet newParent) {
     Greenlet before = parent;
     // first of all: of two threads that are about to close a circle, one at least sees it then
     parent = newParent;
     for (Greenlet g = newParent; g != null; g = g.parent) {
       if (g != this) continue;
       PARENT.compareAndSet(this, newParent, before);
-      throw new IllegalArgumentException(
-          "the parent of %s cannot be %s: that is %s, and the chain of parents would be a cycle"
-              .formatted(this, newParent, newParent == this ? "itself" : "below it"));
+      return false;
     }
+    return true;
   }
 
   private void requireThreadOf(Greenlet newParent) {
@@ -350,15 +360,7 @@ public final class Greenlet implements AutoCloseable {
     Greenlet former = parent;
     if (former == null)
       throw new IllegalStateException(this + " cannot be closed: it is the root of its thread");
-    for (Greenlet g = closer; g != null; g = g.parent) {
-      if (g != this) continue;
-      String why =
-          g == closer
-              ? "itself: let its body end, or throw a GreenletExit"
-              : this
-                  + ", which is above it: throw into that one and it gets the caller's place as well";
-      throw new IllegalStateException(closer + " cannot close " + why);
-    }
+    ThreadState.requireNotAbove(this, closer);
     requireThread(ThreadState.here(), "close");
     setParent(closer);
     try {

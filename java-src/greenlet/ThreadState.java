@@ -189,6 +189,19 @@ final class ThreadState extends Context.Group {
         + (isUnstarted ? "; give it a parent in a thread that is alive" : "");
   }
 
+  /** Whoever closes {@code closed} is neither that greenlet nor below it. */
+  static void requireNotAbove(Greenlet closed, Greenlet closer) {
+    for (Greenlet g = closer; g != null; g = g.parent()) {
+      if (g != closed) continue;
+      String why =
+          g == closer
+              ? "itself: let its body end, or throw a GreenletExit"
+              : g
+                  + ", which is above it: throw into that one and it gets the caller's place as well";
+      throw new IllegalStateException(closer + " cannot close " + why);
+    }
+  }
+
   @Override
   public String toString() {
     return current.toString();
