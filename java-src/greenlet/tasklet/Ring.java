@@ -288,7 +288,8 @@ final class Ring implements AutoCloseable {
       } catch (Throwable e) {
         if (unblock(boss)) raise(boss, isRefusal(outer, e) ? deadlock(e) : e);
         else if (outer != null) outer.postpone(e); // it has been served already: deliver that first
-        else Thread.currentThread().interrupt();
+        else if (e instanceof InterruptedException) Thread.currentThread().interrupt();
+        else throw Sneaky.unchecked(e);
       }
     }
     return null;
