@@ -474,14 +474,8 @@ public final class Hub implements Executor {
     Task<?> me = current;
     me.raiseInterrupt();
     if (me == outsider) eventLoop.requireOwnThread(this);
-    Greenlet waiting = Greenlet.current();
-    ready.add(waiting);
-    try {
-      park(me);
-    } catch (Throwable t) {
-      ready.removeLastOccurrence(waiting); // refused
-      throw t;
-    }
+    ready.add(Greenlet.current());
+    park(me);
   }
 
   /**
@@ -704,9 +698,19 @@ public final class Hub implements Executor {
      * @return the value; the exception comes out of this call
      * @throws IllegalStateException if another greenlet is waiting for it already
      */
-    @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
     public T await() {
-      if (outcome == null) hub.await(this);
+      if (outcome == null) hub.await(this, hub.requireCurrent());
+      return open();
+    }
+
+    /** In {@code me}, which is current. */
+    T await(Task<?> me) {
+      if (outcome == null) hub.await(this, me);
+      return open();
+    }
+
+    @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
+    private T open() {
       try {
         return (T) Outcome.open(outcome);
       } catch (Throwable t) {
@@ -831,8 +835,8 @@ public final class Hub implements Executor {
     }
   }
 
-  private void await(Waiter<?> waiter) {
-    Task<?> me = requireCurrent();
+  /** Of the current task, {@code me}. */
+  private void await(Waiter<?> waiter, Task<?> me) {
     me.raiseInterrupt();
     if (waiter.greenlet != null) {
       throw new IllegalStateException(
@@ -875,10 +879,7 @@ public final class Hub implements Executor {
       next = next();
       next.switchTo();
     } catch (Throwable t) {
-      if (current == null && next != null && next != loop) { // refused: nothing has happened
-        ready.addFirst(next);
-        left++;
-      }
+      if (current == null) takeBack(next);
       throw t;
     } finally {
       current = me;
@@ -886,15 +887,24 @@ public final class Hub implements Executor {
     }
   }
 
-  /** The end of the current task, whose greenlet gives the control to the next one and not to its parent. */
-  void leave() {
+  /** The current greenlet could not be suspended, and nothing has happened. */
+  private void takeBack(@Nullable Greenlet next) {
+    ready.removeLastOccurrence(
+        Greenlet.current()); // where it gave way, or has been woken meanwhile
+    if (next == null || next == loop) return;
+    ready.addFirst(next);
+    left++;
+  }
+
+  /** The end of the current task: {@code ending} gives the control to the next greenlet and not to its parent. */
+  void leave(Greenlet ending) {
     current = null;
     if (ended != null) forgetHeir();
     Greenlet next = next();
     if (next == loop) return;
     if (next.parent() == loop) {
-      ended = Greenlet.current();
-      ended.setParent(next);
+      ended = ending;
+      ending.setParent(next);
     } else { // a greenlet that some task uses, and that may be below this one: the loop switches to
       // it
       ready.addFirst(next);
@@ -1110,7 +1120,7 @@ public final class Hub implements Executor {
                 current = task;
                 task.greenlet.throwInto(exception);
               }
-              leave();
+              leave(Greenlet.current());
               return null;
             },
             loop));

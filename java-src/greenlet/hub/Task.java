@@ -144,13 +144,13 @@ public final class Task<T extends @Nullable Object> {
   /** Has the current task wait until this one has ended, in whichever way. */
   public void join() {
     if (outcome != null) return;
-    if (hub.requireCurrent() == this)
-      throw new IllegalStateException(this + " cannot wait for its own end");
+    Task<?> me = hub.requireCurrent();
+    if (me == this) throw new IllegalStateException(this + " cannot wait for its own end");
     var ended = new Hub.Waiter<@Nullable Object>(hub, this, false);
     Runnable link = () -> ended.wake(null);
     addLink(link);
     try {
-      ended.await();
+      ended.await(me);
     } finally {
       if (links != null) links.remove(link);
     }
@@ -386,6 +386,7 @@ public final class Task<T extends @Nullable Object> {
   @SuppressWarnings("NullAway") // it runs once
   @Nullable Object run(@Nullable Object... args) {
     if (hub.ended != null) hub.forgetHeir();
+    Greenlet mine = greenlet != null ? greenlet : Greenlet.current();
     if (outcome == null) {
       hub.current = this;
       started = true;
@@ -399,7 +400,7 @@ public final class Task<T extends @Nullable Object> {
       }
       end(how);
     }
-    hub.leave();
+    hub.leave(mine);
     return null;
   }
 
