@@ -434,7 +434,7 @@ public final class Greenlet implements AutoCloseable {
     return found;
   }
 
-  private void requireThread(ThreadState here, String verb) {
+  void requireThread(ThreadState here, String verb) {
     ThreadState mine = lineage();
     if (mine == here) return;
     throw new WrongThreadException(

@@ -65,6 +65,17 @@ public interface Scheduler {
   }
 
   /**
+   * Has another greenlet take the parent's place when the current greenlet ends, so that a scheduler goes on with the next one right
+   * from the end of the one before: {@code next} gets the control, and the result or the exception. The parent stays the parent.
+   *
+   * @param next a greenlet of the same thread
+   * @throws WrongThreadException if it belongs to another thread
+   */
+  static void setSuccessor(Greenlet next) {
+    ThreadState.here().setSuccessor(next);
+  }
+
+  /**
    * The scheduler that is registered with the calling thread's root.
    *
    * @return the scheduler, or null

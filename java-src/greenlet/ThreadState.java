@@ -19,6 +19,11 @@ final class ThreadState extends Context.Group {
   /** Hears that the current greenlet has been parked by the JDK, by {@code Thread.sleep} for one, and not by a switch. */
   @Nullable Consumer<Greenlet> parkListener;
 
+  /** Who gets the control when {@code predecessor}, which has said so, ends. */
+  private @Nullable Greenlet successor;
+
+  private @Nullable Greenlet predecessor;
+
   // On the way from one greenlet to the next
   private @Nullable Greenlet origin;
   private @Nullable Object value;
@@ -110,9 +115,15 @@ final class ThreadState extends Context.Group {
     return arrive();
   }
 
-  /** The end of {@code from}: gives its result, or its exception, and the control to its nearest living ancestor. */
+  /** The end of {@code from}: gives its result, or its exception, and the control to its nearest living ancestor or its successor. */
   void bequeath(Greenlet from, @Nullable Object result, @Nullable Throwable thrown) {
-    Greenlet to = living(from);
+    Greenlet heir = from;
+    if (predecessor == from && successor != null) {
+      heir = successor;
+      successor = null;
+      predecessor = null;
+    }
+    Greenlet to = living(heir);
     try {
       to.enter(this);
     } catch (Throwable t) { // an unstarted parent that was moved to another thread meanwhile
@@ -121,6 +132,12 @@ final class ThreadState extends Context.Group {
       to = rootGreenlet;
     }
     depart(from, to, result, thrown);
+  }
+
+  void setSuccessor(Greenlet next) {
+    next.requireThread(this, "go on with");
+    successor = next;
+    predecessor = current;
   }
 
   /** An unstarted greenlet dies of it, as rule E3 has it; if another one cannot be resumed, the root hears of it. */

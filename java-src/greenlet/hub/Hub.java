@@ -110,9 +110,6 @@ public final class Hub implements Executor {
   private boolean ending;
   private int tasks;
 
-  /** The greenlet of a task that has just ended, whose parent is the next one that runs: until that does. */
-  @Nullable Greenlet ended;
-
   /** For other schedulers that run within this hub's tasks. */
   private final Scheduler scheduler =
       new Scheduler() {
@@ -883,7 +880,6 @@ public final class Hub implements Executor {
       throw t;
     } finally {
       current = me;
-      if (ended != null) forgetHeir();
     }
   }
 
@@ -896,29 +892,11 @@ public final class Hub implements Executor {
     left++;
   }
 
-  /** The end of the current task: {@code ending} gives the control to the next greenlet and not to its parent. */
-  void leave(Greenlet ending) {
+  /** The end of the current task, whose greenlet gives the control to the next one and not to its parent. */
+  void leave() {
     current = null;
-    if (ended != null) forgetHeir();
     Greenlet next = next();
-    if (next == loop) return;
-    if (next.parent() == loop) {
-      ended = ending;
-      ending.setParent(next);
-    } else { // a greenlet that some task uses, and that may be below this one: the loop switches to
-      // it
-      ready.addFirst(next);
-      left++;
-    }
-  }
-
-  /** Whoever runs after a task has ended: gives its greenlet its parent back. */
-  void forgetHeir() {
-    Greenlet of = ended;
-    Greenlet parent = loop;
-    if (of == null || parent == null) return;
-    of.setParent(parent);
-    ended = null;
+    if (next != loop) Scheduler.setSuccessor(next);
   }
 
   /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
@@ -939,7 +917,6 @@ public final class Hub implements Executor {
     Throwable thrown = null;
     while (true) {
       try {
-        if (ended != null) forgetHeir();
         if (current != null || thrown != null) expel(thrown);
         else if (left > 0) take().switchTo();
         else endRound();
@@ -1120,7 +1097,7 @@ public final class Hub implements Executor {
                 current = task;
                 task.greenlet.throwInto(exception);
               }
-              leave(Greenlet.current());
+              leave();
               return null;
             },
             loop));

@@ -385,8 +385,6 @@ public final class Task<T extends @Nullable Object> {
 
   @SuppressWarnings("NullAway") // it runs once
   @Nullable Object run(@Nullable Object... args) {
-    if (hub.ended != null) hub.forgetHeir();
-    Greenlet mine = greenlet != null ? greenlet : Greenlet.current();
     if (outcome == null) {
       hub.current = this;
       started = true;
@@ -400,7 +398,7 @@ public final class Task<T extends @Nullable Object> {
       }
       end(how);
     }
-    hub.leave(mine);
+    hub.leave();
     return null;
   }
 

@@ -57,11 +57,6 @@ final class Ring implements AutoCloseable {
   /** The task has ended. */
   private volatile boolean closed;
 
-  /** The greenlet of a tasklet that has just ended, whose parent is the next one that runs; and one below it that got another. */
-  private @Nullable Greenlet ended;
-
-  private @Nullable Greenlet displaced;
-
   int switchTrap;
   @Nullable BiConsumer<? super Tasklet, ? super Tasklet> scheduleCallback;
   Channel.@Nullable Callback channelCallback;
@@ -205,7 +200,6 @@ final class Ring implements AutoCloseable {
       thrown = t;
     }
     switches++;
-    if (ended != null) forgetHeir(ended);
     if (head != from) resumedByHand(from, thrown);
     else if (thrown != null) from.error = thrown; // by a SwitchListener
     return null;
@@ -214,7 +208,6 @@ final class Ring implements AutoCloseable {
   /** On a new tasklet's stack, first thing. */
   void begin() {
     switches++;
-    if (ended != null) forgetHeir(ended);
   }
 
   /** {@code t} runs, because somebody switched to its greenlet instead of leaving that to this class. */
@@ -475,24 +468,7 @@ final class Ring implements AutoCloseable {
     }
     head = next;
     current = next;
-    passOn(t.greenlet, placeOf(next));
-  }
-
-  /** Has {@code next} get the control when {@code ending}, which is current, ends. */
-  private void passOn(Greenlet ending, Greenlet next) {
-    for (Greenlet g = next; g != null && displaced == null; g = g.parent())
-      if (g.parent() == ending) displaced = g;
-    if (displaced != null) displaced.setParent(root);
-    ended = ending;
-    ending.setParent(next);
-  }
-
-  /** Whoever runs after a tasklet has ended: gives its greenlet its parent back. */
-  private void forgetHeir(Greenlet ended) {
-    ended.setParent(root);
-    if (displaced != null) displaced.setParent(ended);
-    this.ended = null;
-    displaced = null;
+    Scheduler.setSuccessor(placeOf(next));
   }
 
   // Other threads

@@ -113,6 +113,30 @@ class SchedulerTest {
     assertEquals(List.of("over"), TRACE.get());
   }
 
+  @RootTest
+  @DisplayName(
+      "A greenlet's successor gets the control at its end, once; the parent stays the parent")
+  void successor() throws Throwable {
+    List<Object> trace = TRACE.get();
+    Greenlet root = Greenlet.root();
+    Greenlet waiting = Greenlet.of(args -> trace.add("waiting got " + root.switchTo("suspended")));
+    waiting.switchTo();
+    Greenlet bystander = Greenlet.of(args -> "to the parent");
+    Greenlet ending =
+        Greenlet.of(args -> {
+          Scheduler.setSuccessor(waiting);
+          assertEquals("to the parent", bystander.switchTo());
+          return "result";
+        });
+    bystander.setParent(ending);
+    ending.switchTo();
+    assertEquals(List.of("waiting got result"), trace);
+    assertSame(root, ending.parent());
+    assertTrue(ending.isDead() && waiting.isDead());
+    Greenlet foreign = Threads.PLATFORM.call("other", Greenlet::current);
+    assertThrows(WrongThreadException.class, () -> Scheduler.setSuccessor(foreign));
+  }
+
   // Tasklets within another scheduler
 
   @RootTest
