@@ -69,9 +69,13 @@ public interface Scheduler {
    * from the end of the one before: {@code next} gets the control, and the result or the exception. The parent stays the parent.
    *
    * @param next a greenlet of the same thread
+   * @throws IllegalArgumentException if it is null
    * @throws WrongThreadException if it belongs to another thread
    */
   static void setSuccessor(Greenlet next) {
+    if (next == null)
+      throw new IllegalArgumentException(
+          "a successor is needed: got null; without one the parent gets the control");
     ThreadState.here().setSuccessor(next);
   }
 

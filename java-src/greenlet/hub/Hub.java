@@ -885,8 +885,8 @@ public final class Hub implements Executor {
 
   /** The current greenlet could not be suspended, and nothing has happened. */
   private void takeBack(@Nullable Greenlet next) {
-    ready.removeLastOccurrence(
-        Greenlet.current()); // where it gave way, or has been woken meanwhile
+    // there is one where it gave way, or has been woken meanwhile
+    ready.removeLastOccurrence(Greenlet.current());
     if (next == null || next == loop) return;
     ready.addFirst(next);
     left++;

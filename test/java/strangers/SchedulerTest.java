@@ -135,6 +135,7 @@ class SchedulerTest {
     assertTrue(ending.isDead() && waiting.isDead());
     Greenlet foreign = Threads.PLATFORM.call("other", Greenlet::current);
     assertThrows(WrongThreadException.class, () -> Scheduler.setSuccessor(foreign));
+    assertThrows(IllegalArgumentException.class, () -> Scheduler.setSuccessor(null));
   }
 
   // Tasklets within another scheduler
