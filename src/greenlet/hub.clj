@@ -23,7 +23,7 @@
             [greenlet.core :as g])
   (:import (clojure.lang Counted IDeref IFn IPending IReduceInit Var)
            (greenlet GreenletExit)
-           (greenlet.hub Hub Hub$Waiter Task)
+           (greenlet.hub Hub Task Waiter)
            (java.io Writer)
            (java.lang WrongThreadException)
            (java.time Duration)
@@ -431,8 +431,8 @@
       (run (let [w (waiter \"a word\")] (spawn wake! w :word) (await! w)))   ;=> :word
 
   It is for what tasks of the same hub bring about. That others may, `await!` of a function takes into account."
-  ^Hub$Waiter [what]
-  (Hub$Waiter. what))
+  ^Waiter [what]
+  (Waiter. what))
 
 (defprotocol Awaitable
   "What `await!` can wait for, to be extended to other types.
@@ -460,8 +460,8 @@
 
       (run (let [r (async-result)] [(wake! r 1) (wake! r 2) (result r)]))   ;=> [true false 1]"
   [waiter v]
-  (if (instance? Hub$Waiter waiter)
-    (.wake ^Hub$Waiter waiter v)
+  (if (instance? Waiter waiter)
+    (.wake ^Waiter waiter v)
     (.wake ^Within waiter v)))
 
 (defn fail!
@@ -470,11 +470,11 @@
       (run (let [r (async-result)] (fail! r (Exception. \"no\")) (ex-message (exception r))))   ;=> \"no\""
   [waiter exception]
   (when-not (instance? Throwable exception) (refuse "fail! takes a Throwable; got " (shown exception)))
-  (if (instance? Hub$Waiter waiter)
-    (.fail ^Hub$Waiter waiter exception)
+  (if (instance? Waiter waiter)
+    (.fail ^Waiter waiter exception)
     (.fail ^Within waiter exception)))
 
-(defn- wake-with [^Hub$Waiter waiter f complete?]
+(defn- wake-with [^Waiter waiter f complete?]
   (let [thread (.wakeWith waiter (conveying f nil) (reify BooleanSupplier (getAsBoolean [_] (boolean (complete?)))))]
     #(.interrupt thread)))
 
@@ -518,7 +518,7 @@
   (cond
     (instance? Task source) (.result ^Task source)
     (instance? Within source) (.awaited ^Within source)
-    (instance? Hub$Waiter source) (.await ^Hub$Waiter source)
+    (instance? Waiter source) (.await ^Waiter source)
     (instance? CompletionStage source) (Hub/await ^CompletionStage source)
     :else (let [give-up (volatile! nil)]
             (try
@@ -539,17 +539,17 @@
 ;; Between tasks. All is built on queues of waiters, which are woken in their order; a waiter that has given up is passed
 ;; over, since waking it has no effect.
 
-(deftype Putter [^Hub$Waiter waiter item])
+(deftype Putter [^Waiter waiter item])
 
 (defn- check-thread [^ArrayDeque waiters what]
   (when-let [w (.peek waiters)]
-    (when-not (let [^Hub$Waiter w (if (instance? Putter w) (.-waiter ^Putter w) w)] (.isHere ^Hub (.hub w)))
+    (when-not (let [^Waiter w (if (instance? Putter w) (.-waiter ^Putter w) w)] (.isHere ^Hub (.hub w)))
       (throw (WrongThreadException.
               (str what " is for the tasks of one hub, and those of another wait for it; in other threads, use execute! of that hub"))))))
 
 (defn- wait-in [^ArrayDeque waiters what]
   (check-thread waiters what)
-  (let [w (Hub$Waiter. what)]
+  (let [w (Waiter. what)]
     (.add waiters w)
     (try
       (.await w)
@@ -561,7 +561,7 @@
   "Wakes the first that waits; whether there was one."
   [^ArrayDeque waiters v]
   (loop []
-    (if-let [^Hub$Waiter w (.poll waiters)]
+    (if-let [^Waiter w (.poll waiters)]
       (or (.wake w v) (recur))
       false)))
 
@@ -800,7 +800,7 @@
   "The item of the first putter that still waits, who goes on; nil if there is none."
   [^Queue q]
   (when-let [^Putter p (.poll ^ArrayDeque (.-putters q))]
-    (if (.wake ^Hub$Waiter (.-waiter p) nil) (.-item p) (recur q))))
+    (if (.wake ^Waiter (.-waiter p) nil) (.-item p) (recur q))))
 
 (defn- next-item
   "The next item; nil if none is there."
@@ -825,10 +825,10 @@
   (let [q (the-queue queue "the first argument of put!")
         item (new-item q v)]
     (when-not (accept! q item)
-      (let [p (Putter. (Hub$Waiter. "room in a queue") item)]
+      (let [p (Putter. (Waiter. "room in a queue") item)]
         (.add ^ArrayDeque (.-putters q) p)
         (try
-          (.await ^Hub$Waiter (.-waiter p))
+          (.await ^Waiter (.-waiter p))
           (catch Throwable t
             (.remove ^ArrayDeque (.-putters q) p)
             (throw t)))))
@@ -884,7 +884,7 @@
     (vreset! (.-closed q) true)
     (wake-all (.-takers q) ::end)
     (doseq [^Putter p (vec (.-putters q))]
-      (.fail ^Hub$Waiter (.-waiter p) (IllegalStateException. "the queue has been closed while this was waiting for room in it")))
+      (.fail ^Waiter (.-waiter p) (IllegalStateException. "the queue has been closed while this was waiting for room in it")))
     nil))
 
 (defn task-done!

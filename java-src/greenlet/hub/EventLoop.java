@@ -1,28 +1,92 @@
 package greenlet.hub;
 
 import greenlet.Greenlet;
+import greenlet.Scheduler;
 import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
-/** How time passes for a hub, and what its thread does while no task is ready. */
+/** The loop of a hub: in which order greenlets run, how time passes, and what the thread does while none is ready. */
 abstract sealed class EventLoop {
-  static final long NEVER = Long.MAX_VALUE;
+  /*
+   * A greenlet that waits or ends gives the control to the next one that is ready, directly. The loop is a greenlet of its
+   * own, the parent of all tasks, and runs where nobody is ready. So if it finds that one of the tenant's is running, somebody
+   * has switched to the loop by hand.
+   */
+
+  /** Whose greenlets it runs. Its text is that of the hub. */
+  interface Tenant {
+    /** Whether a greenlet of its own has the control: not so between the leaving of one and the going on of the next. */
+    boolean isRunning();
+
+    /** Somebody has switched to the loop, or thrown into it. */
+    void intruded(@Nullable Throwable thrown);
+
+    /** Nothing will ever happen. */
+    void stuck();
+
+    /** The thread has been interrupted while it slept. */
+    void interrupted();
+
+    /** In the thread of somebody else's event loop: one round. */
+    void turn();
+  }
+
+  private final Queue<Runnable> inbox = new ConcurrentLinkedQueue<>();
+  private final Timers timers = new Timers();
+  private final ArrayDeque<Greenlet> ready = new ArrayDeque<>();
+
+  /** How many of those that are ready have a turn before inbox and timers are looked at. */
+  private int left;
+
+  private int waitsForOutside;
+
+  /** In virtual time: waits for what is complete before anybody says so, and what ends them if it is. */
+  private final Map<Object, BooleanSupplier> polled = new LinkedHashMap<>();
+
+  /** Of the thread that it runs in, while it does. */
+  private volatile @Nullable Greenlet root;
+
+  /** Runs while nobody is ready. */
+  private @Nullable Greenlet loop;
+
+  @SuppressWarnings("NullAway.Init") // the first thing that happens to it
+  private Tenant tenant;
+
+  final void setTenant(Tenant newTenant) {
+    tenant = newTenant;
+  }
+
+  final Tenant tenant() {
+    return tenant;
+  }
+
+  // What the kind of loop decides
 
   /** Nanoseconds since it was made. */
   abstract long now();
 
-  /**
-   * In the hub's loop, between two rounds: where no task is ready, lets the time pass until there may be one. Returns when
-   * it is time to look at inbox and timers.
-   */
-  abstract void endRound(Hub hub);
+  /** Between two rounds: where nobody is ready, lets the time pass until somebody may be. */
+  abstract void endRound();
+
+  /** From any thread: there is something in the inbox, or in its thread and outside of a turn: somebody is ready. */
+  abstract void wake();
+
+  /** Sets how the thread sleeps. */
+  abstract void setSleeper(Sleeper sleeper);
 
   /** Whether time passes on its own. */
   boolean isReal() {
@@ -34,20 +98,178 @@ abstract sealed class EventLoop {
     return true;
   }
 
-  /** From any thread: there is something in the hub's inbox, or in its thread and outside of a turn: something is ready. */
-  abstract void wake(Hub hub);
-
   /** Something outside of the tasks is about to wait: refused where that would block a thread that is not ours. */
-  void requireOwnThread(Hub hub) {}
+  void requireOwnThread() {}
 
-  /** Sets how the hub's thread sleeps. */
-  abstract void setSleeper(Hub hub, Sleeper sleeper);
+  /** In its thread, when a round begins. */
+  void beginRound() {}
 
-  /** In the hub's thread, when a round begins. */
-  void poll() {}
+  // Beginning and end
 
-  /** The hub does not run any longer. */
-  void close() {}
+  /** From now on it runs in the calling thread. */
+  final void begin() {
+    loop = Greenlet.of(args -> run(), Greenlet.current(), "hub");
+    root = Greenlet.root();
+  }
+
+  /** It does not run any longer. */
+  void end() {
+    root = null;
+    loop = null;
+  }
+
+  /** Of the thread that it runs in. */
+  final @Nullable Greenlet root() {
+    return root;
+  }
+
+  final boolean isHere() {
+    Greenlet mine = root;
+    return mine != null && Greenlet.root() == mine;
+  }
+
+  /** The parent of all tasks; may be asked for in any thread. */
+  final @Nullable Greenlet greenlet() {
+    return loop;
+  }
+
+  // Giving way
+
+  final void addReady(Greenlet greenlet) {
+    ready.add(greenlet);
+  }
+
+  final boolean isReady(@Nullable Greenlet greenlet) {
+    return ready.contains(greenlet);
+  }
+
+  /** Suspends the current greenlet until it has its turn again. */
+  final void giveWay() {
+    Greenlet next = null;
+    try {
+      next = next();
+      next.switchTo();
+    } catch (Throwable t) {
+      if (!tenant.isRunning()) takeBack(next);
+      throw t;
+    }
+  }
+
+  /** The current greenlet could not be suspended, and nothing has happened. */
+  private void takeBack(@Nullable Greenlet next) {
+    // there is one where it gave way, or has been woken meanwhile
+    ready.removeLastOccurrence(Greenlet.current());
+    if (next == null || next == loop) return;
+    ready.addFirst(next);
+    left++;
+  }
+
+  /** The end of the current greenlet, which gives the control to the next one and not to its parent. */
+  final void leave() {
+    Greenlet next = next();
+    if (next != loop) Scheduler.setSuccessor(next);
+  }
+
+  /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
+  @SuppressWarnings("NullAway") // called while it runs
+  private Greenlet next() {
+    if (left == 0 && roundsFollow()) collect();
+    return left > 0 ? take() : loop;
+  }
+
+  private Greenlet take() {
+    left--;
+    return ready.remove();
+  }
+
+  // Rounds
+
+  private @Nullable Object run() {
+    Throwable thrown = null;
+    while (true) {
+      try {
+        if (tenant.isRunning() || thrown != null) tenant.intruded(thrown);
+        else if (left > 0) take().switchTo();
+        else nextRound();
+        thrown = null;
+      } catch (Throwable t) {
+        thrown = t;
+      }
+    }
+  }
+
+  private void nextRound() {
+    endRound();
+    collect();
+  }
+
+  /** Begins a round. */
+  private void collect() {
+    beginRound();
+    for (Runnable r = inbox.poll(); r != null; r = inbox.poll()) r.run();
+    if (!timers.isEmpty()) timers.fire(now());
+    left = ready.size();
+  }
+
+  /** A round of its own, in a greenlet that is none of the tenant's. */
+  final void round() {
+    collect();
+    if (left > 0) take().switchTo();
+  }
+
+  // What makes somebody ready
+
+  /** Has {@code action} run in its thread, when the next round begins. Called from any thread. */
+  final void post(Runnable action) {
+    inbox.add(action);
+    wake();
+  }
+
+  /** Has {@code action} run in its thread when {@code delay} is over. */
+  final Timers.Timer at(Duration delay, Runnable action) {
+    return timers.add(Timers.later(now(), delay), action);
+  }
+
+  final void cancel(Timers.Timer timer) {
+    timers.cancel(timer);
+  }
+
+  final void beginWaitForOutside() {
+    waitsForOutside++;
+  }
+
+  final void endWaitForOutside(Object waiter) {
+    waitsForOutside--;
+    if (!polled.isEmpty()) polled.remove(waiter);
+  }
+
+  /** In virtual time, the clock does not go on before {@code waiter} is over, if {@code endIfComplete} says that it is about to be. */
+  final void poll(Object waiter, BooleanSupplier endIfComplete) {
+    if (!isReal()) polled.put(waiter, endIfComplete);
+  }
+
+  /** Whether something that is waited for has been complete already. */
+  final boolean pollAll() {
+    boolean any = false;
+    for (BooleanSupplier source : List.copyOf(polled.values())) any |= source.getAsBoolean();
+    return any;
+  }
+
+  final boolean hasWaitsForOutside() {
+    return waitsForOutside > 0;
+  }
+
+  final long nextTimer() {
+    return timers.next();
+  }
+
+  final boolean inboxIsEmpty() {
+    return inbox.isEmpty();
+  }
+
+  final boolean hasReady() {
+    return !ready.isEmpty() || !inbox.isEmpty();
+  }
 
   /** In a thread that has nothing else to do. */
   private abstract static sealed class OwnThread extends EventLoop {
@@ -55,23 +277,23 @@ abstract sealed class EventLoop {
     private volatile boolean sleeps;
 
     /** Blocks the thread until it is woken or {@code nanos} are over. */
-    final void sleep(Hub hub, long nanos) {
+    final void sleep(long nanos) {
       sleeps = true;
       try {
-        if (hub.inboxIsEmpty() && nanos > 0) sleeper.sleep(nanos);
+        if (inboxIsEmpty() && nanos > 0) sleeper.sleep(nanos);
       } finally {
         sleeps = false;
       }
-      if (Thread.interrupted()) hub.interrupted();
+      if (Thread.interrupted()) tenant().interrupted();
     }
 
     @Override
-    final void wake(Hub hub) {
+    final void wake() {
       if (sleeps) sleeper.wake();
     }
 
     @Override
-    final void setSleeper(Hub hub, Sleeper newSleeper) {
+    final void setSleeper(Sleeper newSleeper) {
       Sleeper before = sleeper;
       if (before == newSleeper) return;
       sleeper = newSleeper;
@@ -79,12 +301,13 @@ abstract sealed class EventLoop {
     }
 
     @Override
-    final void poll() {
+    final void beginRound() {
       sleeper.poll();
     }
 
     @Override
-    final void close() {
+    final void end() {
+      super.end();
       sleeper.close();
       sleeper = new ParkingSleeper();
     }
@@ -99,7 +322,7 @@ abstract sealed class EventLoop {
       // before it looks whether it has been woken, as wake writes before it looks who sleeps
       sleeping = Thread.currentThread();
       if (!woken) {
-        if (nanos == NEVER) LockSupport.park(this);
+        if (nanos == Timers.NEVER) LockSupport.park(this);
         else LockSupport.parkNanos(this, nanos);
       }
       sleeping = null;
@@ -128,12 +351,12 @@ abstract sealed class EventLoop {
     }
 
     @Override
-    void endRound(Hub hub) {
-      if (hub.isReady()) return;
-      long next = hub.nextTimer();
-      if (next != NEVER) sleep(hub, next - now());
-      else if (hub.hasWaitsForOutside()) sleep(hub, NEVER);
-      else hub.stuck();
+    void endRound() {
+      if (hasReady()) return;
+      long next = nextTimer();
+      if (next != Timers.NEVER) sleep(next - now());
+      else if (hasWaitsForOutside()) sleep(Timers.NEVER);
+      else tenant().stuck();
     }
   }
 
@@ -158,29 +381,29 @@ abstract sealed class EventLoop {
     }
 
     @Override
-    void endRound(Hub hub) {
-      if (hub.isReady() || hub.poll()) return;
-      long next = hub.nextTimer();
-      boolean waitsForOutside = hub.hasWaitsForOutside();
-      if (next != NEVER && !(holds && waitsForOutside)) now = Math.max(now, next);
-      else if (waitsForOutside) sleep(hub, NEVER);
-      else hub.stuck();
+    void endRound() {
+      if (hasReady() || pollAll()) return;
+      long next = nextTimer();
+      boolean waits = hasWaitsForOutside();
+      if (next != Timers.NEVER && !(holds && waits)) now = Math.max(now, next);
+      else if (waits) sleep(Timers.NEVER);
+      else tenant().stuck();
     }
   }
 
   /** Real time, as a guest in an event loop of somebody else's: its executor hands turns to the hub, in its own thread. */
   static final class Guest extends EventLoop {
     private final Executor executor;
-    private final @Nullable ScheduledExecutorService timers;
+    private final @Nullable ScheduledExecutorService alarms;
     private final long origin = System.nanoTime();
     private final AtomicBoolean requested = new AtomicBoolean();
     private @Nullable Greenlet host;
     private @Nullable Future<?> alarm;
-    private long alarmAt = NEVER;
+    private long alarmAt = Timers.NEVER;
 
-    Guest(Executor executor, @Nullable ScheduledExecutorService timers) {
+    Guest(Executor executor, @Nullable ScheduledExecutorService alarms) {
       this.executor = executor;
-      this.timers = timers;
+      this.alarms = alarms;
     }
 
     @Override
@@ -189,22 +412,22 @@ abstract sealed class EventLoop {
     }
 
     /** One round, in the host's thread; the greenlet that it calls this in is where the loop gives the control back to. */
-    private void turn(Hub hub) {
+    private void turn() {
       requested.set(false);
       Greenlet outer = host;
       host = Greenlet.current();
       try {
-        hub.turn();
+        tenant().turn();
       } finally {
         host = outer;
       }
-      if (hub.isReady()) wake(hub);
-      else setAlarm(hub, hub.nextTimer());
+      if (hasReady()) wake();
+      else setAlarm(nextTimer());
     }
 
     @Override
     @SuppressWarnings("NullAway") // a round is part of a turn
-    void endRound(Hub hub) {
+    void endRound() {
       host.switchTo();
     }
 
@@ -214,10 +437,10 @@ abstract sealed class EventLoop {
     }
 
     @Override
-    void wake(Hub hub) {
+    void wake() {
       if (requested.getAndSet(true)) return;
       try {
-        executor.execute(() -> turn(hub));
+        executor.execute(this::turn);
       } catch (Throwable t) {
         requested.set(false);
         throw t;
@@ -225,45 +448,42 @@ abstract sealed class EventLoop {
     }
 
     @Override
-    void setSleeper(Hub hub, Sleeper sleeper) {
+    void setSleeper(Sleeper sleeper) {
       throw new IllegalStateException(
-          "the thread of "
-              + hub
-              + " never sleeps for it: it belongs to the event loop that the hub "
-              + "runs in; give a sleeper to a hub of realTime or virtualTime");
+          ("the thread of %s never sleeps for it: it belongs to the event loop that the hub runs in; "
+                  + "give a sleeper to a hub of realTime or virtualTime")
+              .formatted(tenant()));
     }
 
-    private void setAlarm(Hub hub, long next) {
+    private void setAlarm(long next) {
       if (alarmAt == next && alarm != null && !alarm.isDone()) return;
       if (alarm != null) alarm.cancel(false);
       alarm = null;
       alarmAt = next;
-      if (next == NEVER) return;
+      if (next == Timers.NEVER) return;
       long nanos = Math.max(0, next - now());
-      if (timers != null) {
-        alarm = timers.schedule(() -> wake(hub), nanos, TimeUnit.NANOSECONDS);
+      if (alarms != null) {
+        alarm = alarms.schedule(this::wake, nanos, TimeUnit.NANOSECONDS);
         return;
       }
       var over = new CompletableFuture<@Nullable Void>();
       alarm = over; // before it can be over: to cancel it takes it out of the JDK's own timers
-      over.thenRun(() -> wake(hub));
+      over.thenRun(this::wake);
       over.completeOnTimeout(null, nanos, TimeUnit.NANOSECONDS);
     }
 
     @Override
-    void requireOwnThread(Hub hub) {
+    void requireOwnThread() {
       throw new IllegalStateException(
-          "nothing can be waited for here: it would block the thread of the event loop that "
-              + hub
-              + " runs in; wait in a task of the hub, made by spawn");
+          ("nothing can be waited for here: it would block the thread of the event loop that %s runs in; "
+                  + "wait in a task of the hub, made by spawn")
+              .formatted(tenant()));
     }
   }
 
-  static long nanos(Duration duration) {
-    try {
-      return duration.toNanos();
-    } catch (ArithmeticException e) { // more than 292 years
-      return duration.isNegative() ? Long.MIN_VALUE : NEVER;
-    }
+  static String describe(Thread thread) {
+    return "\"%s\""
+        .formatted(
+            thread.getName().isEmpty() ? "virtual thread #" + thread.threadId() : thread.getName());
   }
 }

@@ -11,11 +11,11 @@ import org.jspecify.annotations.Nullable;
 final class Scope {
   private final Task<?> owner;
   private final @Nullable Scope outer;
-  private final Hub.Signal signal = new Hub.Signal("a task of the scope has failed");
+  private final Signal signal = new Signal("a task of the scope has failed");
   private final Set<Task<?>> tasks = new LinkedHashSet<>();
   private @Nullable Throwable error;
   private boolean ending;
-  private Hub.@Nullable Waiter<@Nullable Object> joiner;
+  private @Nullable Waiter<@Nullable Object> joiner;
 
   Scope(Task<?> owner) {
     this.owner = owner;
@@ -42,8 +42,7 @@ final class Scope {
   private void join() {
     while (!tasks.isEmpty()) {
       joiner =
-          new Hub.Waiter<>(
-              owner.hub(), "the end of " + tasks.size() + " tasks of its scope", false);
+          new Waiter<>(owner.hub(), "the end of " + tasks.size() + " tasks of its scope", false);
       try {
         joiner.await();
       } finally {

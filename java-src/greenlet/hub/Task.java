@@ -32,6 +32,7 @@ public final class Task<T extends @Nullable Object> {
   private static final AtomicInteger COUNT = new AtomicInteger();
 
   private final Hub hub;
+  private final TaskScheduler scheduler;
   private final @Nullable String name;
   private final int number;
   private @Nullable Callable<? extends T> body;
@@ -48,13 +49,13 @@ public final class Task<T extends @Nullable Object> {
   @Nullable Scope scope;
 
   /** What it waits for. */
-  Hub.@Nullable Waiter<?> waiter;
+  @Nullable Waiter<?> waiter;
 
   /** Until it ends. */
   volatile @Nullable Greenlet greenlet;
 
   /** What makes it ready later. */
-  Hub.@Nullable Timer start;
+  Timers.@Nullable Timer start;
 
   private boolean started;
   private int asking;
@@ -63,8 +64,14 @@ public final class Task<T extends @Nullable Object> {
   private @Nullable CompletableFuture<T> future;
   private @Nullable Map<Object, Object> locals;
 
-  Task(Hub hub, @Nullable String name, Callable<? extends T> body, @Nullable Scope home) {
+  Task(
+      Hub hub,
+      TaskScheduler scheduler,
+      @Nullable String name,
+      Callable<? extends T> body,
+      @Nullable Scope home) {
     this.hub = hub;
+    this.scheduler = scheduler;
     this.name = name;
     this.number = name == null ? COUNT.incrementAndGet() : 0;
     this.body = body;
@@ -79,7 +86,7 @@ public final class Task<T extends @Nullable Object> {
    */
   public static @Nullable Task<?> current() {
     Hub hub = Hub.currentIfAny();
-    return hub == null || hub.current == null || hub.isOutsider(hub.current) ? null : hub.current;
+    return hub != null && hub.scheduler.isInTask() ? hub.scheduler.current : null;
   }
 
   /**
@@ -117,7 +124,7 @@ public final class Task<T extends @Nullable Object> {
    * @return false if it has not ended, or was killed, or ended with an exception
    */
   public boolean isSuccessful() {
-    return outcome != null && Hub.Outcome.thrown(outcome) == null;
+    return outcome != null && Outcome.thrown(outcome) == null;
   }
 
   /**
@@ -126,7 +133,7 @@ public final class Task<T extends @Nullable Object> {
    * @return the exception, a {@link GreenletExit} if it was killed; null if it has not ended, or with a value
    */
   public @Nullable Throwable exception() {
-    return Hub.Outcome.thrown(outcome);
+    return Outcome.thrown(outcome);
   }
 
   /**
@@ -144,9 +151,9 @@ public final class Task<T extends @Nullable Object> {
   /** Has the current task wait until this one has ended, in whichever way. */
   public void join() {
     if (outcome != null) return;
-    Task<?> me = hub.requireCurrent();
+    Task<?> me = scheduler.requireCurrent();
     if (me == this) throw new IllegalStateException(this + " cannot wait for its own end");
-    var ended = new Hub.Waiter<@Nullable Object>(hub, this, false);
+    var ended = new Waiter<@Nullable Object>(hub, this, false);
     Runnable link = () -> ended.wake(null);
     addLink(link);
     try {
@@ -192,7 +199,7 @@ public final class Task<T extends @Nullable Object> {
       }
     }
     try {
-      return (T) Hub.Outcome.open(outcome);
+      return (T) Outcome.open(outcome);
     } catch (GreenletExit e) {
       throw (CancellationException) new CancellationException(this + " was killed").initCause(e);
     } catch (Throwable t) {
@@ -222,7 +229,7 @@ public final class Task<T extends @Nullable Object> {
       future = new CompletableFuture<>();
     }
     CompletableFuture<T> f = future;
-    hub.inThread(() -> {
+    scheduler.inThread(() -> {
       asking++;
       whenEnded(() -> complete(f));
     });
@@ -236,7 +243,7 @@ public final class Task<T extends @Nullable Object> {
     else if (thrown != null) f.completeExceptionally(thrown);
     else {
       try {
-        f.complete((T) Hub.Outcome.open(outcome));
+        f.complete((T) Outcome.open(outcome));
       } catch (Throwable t) {
         throw new AssertionError(t);
       }
@@ -252,7 +259,7 @@ public final class Task<T extends @Nullable Object> {
   public void link(Consumer<? super Task<T>> callback) {
     if (callback == null)
       throw new IllegalArgumentException("nothing to link to " + this + ": got null");
-    hub.inThread(() -> {
+    scheduler.inThread(() -> {
       asking++;
       whenEnded(() -> hub.execute(() -> callback.accept(this)));
     });
@@ -267,12 +274,12 @@ public final class Task<T extends @Nullable Object> {
   public void rawLink(Consumer<? super Task<T>> callback) {
     if (callback == null)
       throw new IllegalArgumentException("nothing to link to " + this + ": got null");
-    hub.inThread(() ->
+    scheduler.inThread(() ->
         whenEnded(() -> {
           try {
             callback.accept(this);
           } catch (Throwable t) {
-            hub.report(this, t);
+            scheduler.report(this, t);
           }
         }));
   }
@@ -296,7 +303,7 @@ public final class Task<T extends @Nullable Object> {
    */
   public void kill() {
     if (isDone()) return;
-    if (hub.requireCurrent() == this) throw new GreenletExit();
+    if (scheduler.requireCurrent() == this) throw new GreenletExit();
     interruptHere(new GreenletExit());
     join();
   }
@@ -310,17 +317,17 @@ public final class Task<T extends @Nullable Object> {
   public void interrupt(Throwable exception) {
     if (exception == null)
       throw new IllegalArgumentException("nothing to raise in " + this + ": got null");
-    hub.inThread(() -> interruptHere(exception));
+    scheduler.inThread(() -> interruptHere(exception));
   }
 
   /** As {@link #interrupt}, in the hub's thread. */
   void interruptHere(Throwable exception) {
     if (outcome != null) return;
-    if (!started && !hub.isOutsider(this)) {
-      if (start != null) hub.cancel(start);
-      end(Hub.Outcome.failure(exception));
-    } else if (waiter == null && hub.isDetached(this)) {
-      hub.throwInto(this, exception);
+    if (!started && !scheduler.isOutsider(this)) {
+      if (start != null) scheduler.loop.cancel(start);
+      end(Outcome.failure(exception));
+    } else if (waiter == null && scheduler.isDetached(this)) {
+      scheduler.throwInto(this, exception);
     } else {
       // a greenlet of the task's that waits would end by it, and the task get it as a value and
       // live: so once more
@@ -328,7 +335,7 @@ public final class Task<T extends @Nullable Object> {
           exception instanceof GreenletExit
               && waiter != null
               && !waiter.reaches(greenlet)
-              && !hub.isOutsider(this);
+              && !scheduler.isOutsider(this);
       if (waiter != null && waiter.fail(exception) && !isValue) return;
       if (interrupts == null) interrupts = new ArrayDeque<>(1);
       interrupts.add(exception);
@@ -386,19 +393,19 @@ public final class Task<T extends @Nullable Object> {
   @SuppressWarnings("NullAway") // it runs once
   @Nullable Object run(@Nullable Object... args) {
     if (outcome == null) {
-      hub.current = this;
+      scheduler.current = this;
       started = true;
       Object how;
       try {
         Callable<? extends T> toRun = body;
         body = null;
-        how = Hub.Outcome.of(toRun.call());
+        how = Outcome.of(toRun.call());
       } catch (Throwable t) {
-        how = Hub.Outcome.failure(t);
+        how = Outcome.failure(t);
       }
       end(how);
     }
-    hub.leave();
+    scheduler.leave();
     return null;
   }
 
@@ -408,16 +415,16 @@ public final class Task<T extends @Nullable Object> {
     greenlet = null;
     start = null;
     interrupts = null;
-    Throwable thrown = Hub.Outcome.thrown(how);
+    Throwable thrown = Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;
     List<Runnable> toCall = links;
     links = null;
     if (toCall != null) toCall.forEach(Runnable::run);
     if (home != null) home.ended(this, thrown);
-    else if (thrown != null && asking == 0) hub.report(this, thrown);
+    else if (thrown != null && asking == 0) scheduler.report(this, thrown);
     if (locals != null) closeAll(locals.values());
     locals = null;
-    hub.remove(this);
+    scheduler.remove(this);
   }
 
   private void closeAll(Collection<Object> values) {
@@ -426,7 +433,7 @@ public final class Task<T extends @Nullable Object> {
       try {
         closeable.close();
       } catch (Throwable t) {
-        hub.report(this, t);
+        scheduler.report(this, t);
       }
     }
   }
@@ -439,7 +446,7 @@ public final class Task<T extends @Nullable Object> {
 
   /** What it waits for, too. */
   String description() {
-    Hub.Waiter<?> pending = waiter;
+    Waiter<?> pending = waiter;
     return this + (pending == null ? "" : " waits for " + pending);
   }
 
@@ -448,6 +455,6 @@ public final class Task<T extends @Nullable Object> {
       Throwable thrown = exception();
       return thrown == null ? "successful" : thrown instanceof GreenletExit ? "killed" : "failed";
     }
-    return !started ? "unstarted" : hub.current == this ? "running" : "suspended";
+    return !started ? "unstarted" : scheduler.current == this ? "running" : "suspended";
   }
 }

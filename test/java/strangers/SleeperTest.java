@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.hub.Hub;
 import greenlet.hub.Sleeper;
+import greenlet.hub.Waiter;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
@@ -65,7 +66,7 @@ class SleeperTest {
       }
       for (SelectionKey key : selector.selectedKeys()) {
         key.interestOps(0);
-        ((Hub.Waiter<Object>) key.attachment()).wake(null);
+        ((Waiter<Object>) key.attachment()).wake(null);
       }
       selector.selectedKeys().clear();
     }

@@ -28,7 +28,7 @@ class EventLoopTest {
   void wokenBefore() throws Throwable {
     var sleeper = new EventLoop.ParkingSleeper();
     sleeper.wake();
-    sleeper.sleep(EventLoop.NEVER);
+    sleeper.sleep(Timers.NEVER);
     CountDownLatch going = new CountDownLatch(1);
     Thread sleeping = Thread.currentThread();
     Future<Void> waker =
@@ -41,7 +41,7 @@ class EventLoopTest {
               return null;
             });
     going.countDown();
-    sleeper.sleep(EventLoop.NEVER);
+    sleeper.sleep(Timers.NEVER);
     Threads.await(waker);
   }
 

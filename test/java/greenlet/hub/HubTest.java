@@ -354,7 +354,7 @@ class HubTest {
               return null;
             }));
     asleep.kill();
-    assertThrows(Hub.LoopExit.class, () -> new Hub.Waiter<>("nothing").await());
+    assertThrows(Hub.LoopExit.class, () -> new Waiter<>("nothing").await());
     assertEquals("still usable", hub().spawn(() -> "still usable").result());
   }
 
@@ -373,7 +373,7 @@ class HubTest {
                               "vladimir",
                               () -> {
                                 try {
-                                  new Hub.Waiter<>("godot").await();
+                                  new Waiter<>("godot").await();
                                 } finally {
                                   note("unwound");
                                 }
@@ -381,7 +381,7 @@ class HubTest {
                       hub.spawn("estragon", () -> waits.result());
                       try {
                         sleep(1);
-                        new Hub.Waiter<>("the end").await();
+                        new Waiter<>("the end").await();
                       } catch (Hub.LoopExit first) {
                         note("may be caught");
                         sleep(1);
@@ -631,7 +631,7 @@ class HubTest {
   @DisplayName("a limit that runs out while the task is ready loses nothing that it was woken with")
   void limitWhileReady() {
     virtually(() -> {
-      var w = new Hub.Waiter<String>("a value");
+      var w = new Waiter<String>("a value");
       Task<?> t =
           spawn(() -> {
             note(
@@ -885,9 +885,8 @@ class HubTest {
                       w -> Threads.PLATFORM.start("other", () -> w.wake("from another thread"))));
               assertThrows(
                   IOException.class,
-                  () ->
-                      Hub.await((Hub.Waiter<String> w) -> spawn(() -> w.fail(new IOException()))));
-              var twice = new Hub.Waiter<String>("one");
+                  () -> Hub.await((Waiter<String> w) -> spawn(() -> w.fail(new IOException()))));
+              var twice = new Waiter<String>("one");
               Task<String> first = hub().spawn(twice::await);
               Hub.sleep(Duration.ZERO);
               Refusal.assertRefused(

@@ -162,7 +162,7 @@ class TaskTest {
       "what is raised in a task that is ready comes out of its next wait, each in its turn")
   void interrupt() {
     virtually(() -> {
-      var w = new Hub.Waiter<String>("a value");
+      var w = new Waiter<String>("a value");
       Task<?> t =
           spawn(() -> {
             note(w.await());

@@ -1,0 +1,370 @@
+package greenlet.hub;
+
+import greenlet.Greenlet;
+import greenlet.GreenletExit;
+import greenlet.Scheduler;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/** The tasks of a hub: which one runs, which there are, who waits for their end, and who hears of their failures. */
+final class TaskScheduler implements Scheduler, EventLoop.Tenant {
+  private static final int MOST_LISTED = 100;
+
+  private final Hub hub;
+  final EventLoop loop;
+
+  /** Stands for whatever runs in the thread outside of the tasks; the ring of all tasks begins and ends with it. */
+  private final Task<?> outsider;
+
+  /** Who runs; null between the leaving of one and the going on of the next. */
+  @Nullable Task<?> current;
+
+  /** The task whose body {@link #run} was called with. */
+  private @Nullable Task<?> main;
+
+  private BiConsumer<? super Task<?>, ? super Throwable> handler = TaskScheduler::handUncaught;
+  private @Nullable Waiter<@Nullable Object> joiner;
+  private boolean ending;
+  private int tasks;
+
+  TaskScheduler(Hub hub, EventLoop loop) {
+    this.hub = hub;
+    this.loop = loop;
+    outsider = new Task<>(hub, this, "outside of the tasks", () -> null, null);
+    current = outsider;
+    loop.setTenant(this);
+  }
+
+  // Running
+
+  <T extends @Nullable Object> T run(Callable<? extends T> body) {
+    if (loop instanceof EventLoop.Guest)
+      throw new IllegalStateException(hub + " cannot be run: its executor does that");
+    if (loop.root() != null)
+      throw new IllegalStateException(hub + " cannot be run: it runs already");
+    Hub outer = Hub.OF_ROOT.get();
+    if (outer != null && outer.scheduler.isInTask()) {
+      throw new IllegalStateException(
+          "%s cannot be run within %s, which would block %s; spawn a task, or use a scope"
+              .formatted(hub, outer.scheduler.current, outer));
+    }
+    Scheduler outerScheduler = enter();
+    try {
+      Task<T> task = hub.spawn(body);
+      task.isAsked();
+      main = task;
+      try {
+        task.join();
+      } finally {
+        end();
+      }
+      return task.result();
+    } finally {
+      main = null;
+      ending = false;
+      Hub.OF_ROOT.set(outer);
+      Scheduler.register(outerScheduler);
+      loop.end();
+    }
+  }
+
+  /** Makes the hub that of the calling thread, and this the scheduler there; returns the scheduler before. */
+  @Nullable Scheduler enter() {
+    loop.begin();
+    Hub.OF_ROOT.set(hub);
+    return Scheduler.register(this);
+  }
+
+  /** Kills what is left of the tasks. */
+  private void end() {
+    boolean interrupted = false;
+    ending = true;
+    for (Task<?> task : tasks()) task.interruptHere(new GreenletExit());
+    while (tasks > 0) {
+      try {
+        join();
+      } catch (Throwable t) {
+        if (!(t instanceof InterruptedException)) throw t;
+        interrupted = true;
+      }
+    }
+    if (interrupted) Thread.currentThread().interrupt();
+  }
+
+  /** Where the thread is somebody else's. */
+  @Override
+  public void turn() {
+    Hub outer = Hub.OF_ROOT.get();
+    Scheduler outerScheduler = Scheduler.registered();
+    if (loop.root() == null) enter();
+    requireSameThread();
+    Task<?> me = current;
+    Hub.OF_ROOT.set(hub);
+    Scheduler.register(this);
+    current = null;
+    try {
+      loop.round();
+    } finally {
+      current = me;
+      if (outer != null) Hub.OF_ROOT.set(outer); // else this one stays the thread's hub
+      Scheduler.register(outerScheduler);
+    }
+  }
+
+  private void requireSameThread() {
+    if (loop.isHere()) return;
+    var e =
+        new WrongThreadException(
+            ("the executor of %s has called it in thread %s: all its turns have to be in one and the same thread; "
+                    + "use an executor that has a single thread")
+                .formatted(hub, EventLoop.describe(Thread.currentThread())));
+    report(outsider, e);
+    throw e;
+  }
+
+  // Which one runs
+
+  @Override
+  public boolean isRunning() {
+    return current != null;
+  }
+
+  /** Whether one of the tasks runs. */
+  boolean isInTask() {
+    return current != null && current != outsider;
+  }
+
+  boolean isOutsider(Task<?> task) {
+    return task == outsider;
+  }
+
+  /** The task that runs, or the placeholder for code outside of any; to be called in the thread of the hub. */
+  @SuppressWarnings("NullAway") // between one task and the next nobody asks
+  Task<?> requireCurrent() {
+    if (loop.isHere()) return current;
+    Greenlet root = loop.root();
+    throw new WrongThreadException(
+        "thread %s cannot wait in %s, which %s; spawn a task there, or ask for a future"
+            .formatted(
+                EventLoop.describe(Thread.currentThread()),
+                hub,
+                root == null
+                    ? "is not running"
+                    : "runs in thread " + EventLoop.describe(root.thread())));
+  }
+
+  /** Something is about to wait as {@code me}: refused outside of tasks in a thread that is not ours. */
+  void requireMayWait(Task<?> me) {
+    if (me == outsider) loop.requireOwnThread();
+  }
+
+  /** The current task goes to the end of those that are ready. */
+  @SuppressWarnings("NullAway") // it is running
+  void yield() {
+    Task<?> me = current;
+    me.raiseInterrupt();
+    requireMayWait(me);
+    loop.addReady(Greenlet.current());
+    park(me);
+  }
+
+  /** Suspends the greenlet that runs as {@code me}, until it has its turn again. */
+  void park(Task<?> me) {
+    current = null;
+    try {
+      loop.giveWay();
+    } finally {
+      current = me;
+    }
+  }
+
+  /** The end of the current task, whose greenlet gives the control to the next one and not to its parent. */
+  void leave() {
+    current = null;
+    loop.leave();
+  }
+
+  @SuppressWarnings("NullAway") // called while it runs
+  void enqueue(Task<?> task) {
+    Greenlet parent = loop.greenlet();
+    if (task.greenlet.parent() != parent) task.greenlet.setParent(parent);
+    loop.addReady(task.greenlet);
+  }
+
+  /** Whether its greenlet has been suspended by a switch that was none of the hub's. */
+  boolean isDetached(Task<?> task) {
+    return task != current && task != outsider && !loop.isReady(task.greenlet);
+  }
+
+  /** Raises an exception in the greenlet of a task, out of whatever has suspended that, when its turn comes. */
+  // called while it runs; a task that is not done and has begun has a greenlet
+  @SuppressWarnings("NullAway")
+  void throwInto(Task<?> task, Throwable exception) {
+    loop.addReady(
+        Greenlet.of(
+            args -> {
+              if (!task.isDone()) {
+                current = task;
+                task.greenlet.throwInto(exception);
+              }
+              leave();
+              return null;
+            },
+            loop.greenlet()));
+  }
+
+  /** Does something in the thread of the hub: now, if that is the calling one. */
+  void inThread(Runnable action) {
+    inThread(loop.isHere(), action);
+  }
+
+  /** As {@link #inThread(Runnable)}, where it is known whether this is the thread. */
+  void inThread(boolean isHere, Runnable action) {
+    if (isHere) {
+      action.run();
+      if (current == outsider) loop.wake();
+    } else {
+      loop.post(action);
+    }
+  }
+
+  // Which there are
+
+  <T extends @Nullable Object> Task<T> newTask(
+      @Nullable String name, Callable<? extends T> body, boolean isHere) {
+    if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");
+    Task<T> task =
+        new Task<>(hub, this, name, body, isHere && current != null ? current.scope : null);
+    Greenlet parent = loop.greenlet(); // read once: another thread may end the run
+    // here, for its dynamic bindings
+    task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name);
+    return task;
+  }
+
+  /** Whether the new task is to run; not, if what it belongs to is ending. */
+  boolean add(Task<?> task) {
+    task.insertBefore(outsider);
+    tasks++;
+    if (ending || !task.joinScope()) task.interruptHere(new GreenletExit());
+    return !task.isDone();
+  }
+
+  void remove(Task<?> task) {
+    task.unlink();
+    tasks--;
+    if (joiner != null && tasks <= 1) joiner.wake(null);
+  }
+
+  /** Waits until there is none but the current one. */
+  void join() {
+    Task<?> me = requireCurrent();
+    while (tasks > (me == outsider ? 0 : 1)) {
+      var all = new Waiter<@Nullable Object>(hub, "the end of all other tasks", false);
+      joiner = all;
+      try {
+        all.await();
+      } finally {
+        joiner = null;
+      }
+    }
+  }
+
+  /** All, in the order in which they were made. */
+  List<Task<?>> tasks() {
+    List<Task<?>> all = new ArrayList<>(tasks);
+    outsider.forEachInRing(all::add);
+    return all;
+  }
+
+  // Failures
+
+  void setHandler(BiConsumer<? super Task<?>, ? super Throwable> newHandler) {
+    handler = newHandler;
+  }
+
+  void report(Task<?> task, Throwable t) {
+    try {
+      handler.accept(task, t);
+    } catch (Throwable failure) {
+      if (failure != t) failure.addSuppressed(t);
+      handUncaught(task, failure);
+    }
+  }
+
+  private static void handUncaught(Task<?> task, Throwable t) {
+    var uncaught =
+        new RuntimeException(task + " has failed, and nobody was asking for its result", t);
+    uncaught.setStackTrace(new StackTraceElement[0]); // that of the cause tells more
+    Thread thread = Thread.currentThread();
+    thread.getUncaughtExceptionHandler().uncaughtException(thread, uncaught);
+  }
+
+  @Override
+  public void intruded(@Nullable Throwable thrown) {
+    Task<?> intruder = current;
+    current = null;
+    var refusal =
+        new IllegalStateException(
+            "%s has switched to its hub: tasks give way by waiting alone; yield needs a generator around it"
+                .formatted(intruder == null ? "something" : intruder),
+            thrown);
+    if (intruder != null && intruder.greenlet != null) intruder.greenlet.throwInto(refusal);
+    else failMain(refusal);
+  }
+
+  @Override
+  public void stuck() {
+    List<Task<?>> all = tasks();
+    String listed =
+        all.stream().limit(MOST_LISTED).map(Task::description).collect(Collectors.joining("; "));
+    failMain(
+        new Hub.LoopExit(
+            ("%s would wait for ever: no task is ready, no timer is set, and nobody waits for anything outside of it. "
+                    + "Its tasks: %s%s")
+                .formatted(
+                    hub,
+                    all.isEmpty() ? "none" : listed,
+                    all.size() > MOST_LISTED ? "; and more, " + all.size() + " in all" : ""),
+            all));
+  }
+
+  @Override
+  public void interrupted() {
+    failMain(new InterruptedException("the thread of " + hub + " was interrupted"));
+  }
+
+  private void failMain(Throwable t) {
+    if (main != null && main.waiter != null && main.waiter.fail(t)) return;
+    outsider.interruptHere(t);
+  }
+
+  // For other schedulers that run within the tasks
+
+  @Override
+  public void await(Object what, boolean fromOutside, Consumer<Runnable> start) {
+    var waiter = Waiter.ofScheduler(hub, what, fromOutside);
+    start.accept(() -> waiter.wake(null));
+    waiter.await();
+  }
+
+  @Override
+  public void postpone(Throwable raised) {
+    Hub.postpone(raised);
+  }
+
+  @Override
+  public @Nullable Map<Object, Object> taskLocals() {
+    return current == null || current == outsider ? null : current.locals();
+  }
+
+  @Override
+  public String toString() {
+    return hub.toString();
+  }
+}

@@ -1,0 +1,72 @@
+package greenlet.hub;
+
+import java.math.BigDecimal;
+import java.time.Duration;
+import java.util.TreeSet;
+
+/** What is to be done later, in the order of its time, and of its making where times are equal. For the thread of a hub alone. */
+final class Timers {
+  /** The time that never comes. */
+  static final long NEVER = Long.MAX_VALUE;
+
+  private final TreeSet<Timer> timers = new TreeSet<>();
+  private long made;
+
+  /** What is to be done at some time, in nanoseconds by the clock of a hub. */
+  record Timer(long time, long number, Runnable action) implements Comparable<Timer> {
+    @Override
+    public int compareTo(Timer other) {
+      return time != other.time
+          ? Long.compare(time, other.time)
+          : Long.compare(number, other.number);
+    }
+
+    @Override
+    public String toString() {
+      return "the time " + text(Duration.ofNanos(time));
+    }
+  }
+
+  Timer add(long time, Runnable action) {
+    var timer = new Timer(time, made++, action);
+    if (time != NEVER) timers.add(timer);
+    return timer;
+  }
+
+  void cancel(Timer timer) {
+    timers.remove(timer);
+  }
+
+  /** When the first one is due. */
+  long next() {
+    return timers.isEmpty() ? NEVER : timers.first().time;
+  }
+
+  boolean isEmpty() {
+    return timers.isEmpty();
+  }
+
+  /** Does what is due at {@code now}. */
+  void fire(long now) {
+    while (next() <= now && !timers.isEmpty()) timers.pollFirst().action.run();
+  }
+
+  /** The time {@code delay} after {@code now}; a negative delay is none. */
+  static long later(long now, Duration delay) {
+    long nanos = Math.max(0, nanos(delay));
+    return nanos < NEVER - now ? now + nanos : NEVER;
+  }
+
+  /** As nanoseconds; what is more than 292 years is endless. */
+  static long nanos(Duration duration) {
+    try {
+      return duration.toNanos();
+    } catch (ArithmeticException e) {
+      return duration.isNegative() ? Long.MIN_VALUE : NEVER;
+    }
+  }
+
+  static String text(Duration d) {
+    return BigDecimal.valueOf(nanos(d), 9).stripTrailingZeros().toPlainString() + " s";
+  }
+}

@@ -1,0 +1,227 @@
+package greenlet.hub;
+
+import greenlet.Greenlet;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One wait of one task, which is over at the first call of {@link #wake} or {@link #fail}; all that waits is built on it.
+ * Made in the hub's thread, for the task that is current there.
+ *
+ * @param <T> the type of the value that is waited for
+ */
+public final class Waiter<T extends @Nullable Object> {
+  private static final VarHandle OUTCOME;
+
+  static {
+    try {
+      OUTCOME = MethodHandles.lookup().findVarHandle(Waiter.class, "outcome", Object.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  private final Hub hub;
+  private final boolean outside;
+  @Nullable Object waitsFor;
+  private volatile @Nullable Object outcome;
+  private @Nullable Greenlet greenlet;
+
+  /** Another scheduler waits, which hands what is raised to whom it concerns. */
+  private boolean isOfScheduler;
+
+  /**
+   * For one wait for something that tasks of the current hub bring about.
+   *
+   * @param what what is waited for, which its text tells; for people
+   */
+  public Waiter(Object what) {
+    this(Hub.current(), what, false);
+  }
+
+  /** {@code outside}: whether it is something that others than the tasks of the hub bring about. */
+  Waiter(Hub hub, @Nullable Object what, boolean outside) {
+    this.hub = hub;
+    this.waitsFor = what;
+    this.outside = outside;
+  }
+
+  static Waiter<@Nullable Object> ofScheduler(Hub hub, Object what, boolean outside) {
+    var waiter = new Waiter<@Nullable Object>(hub, what, outside);
+    waiter.isOfScheduler = true;
+    return waiter;
+  }
+
+  /**
+   * Has the current task wait until somebody has called {@link #wake} or {@link #fail}; not at all, where that was before.
+   *
+   * @return the value; the exception comes out of this call
+   * @throws IllegalStateException if another greenlet is waiting for it already
+   */
+  public T await() {
+    if (outcome == null) suspend(hub.scheduler.requireCurrent());
+    return open();
+  }
+
+  /** In {@code me}, which is current. */
+  T await(Task<?> me) {
+    if (outcome == null) suspend(me);
+    return open();
+  }
+
+  private void suspend(Task<?> me) {
+    me.raiseInterrupt();
+    if (greenlet != null) {
+      throw new IllegalStateException(
+          "%s cannot wait for %s: %s is waiting for it already".formatted(me, this, greenlet));
+    }
+    TaskScheduler scheduler = hub.scheduler;
+    scheduler.requireMayWait(me);
+    Waiter<?> before = me.waiter;
+    me.waiter = this;
+    greenlet = Greenlet.current();
+    if (outside) scheduler.loop.beginWaitForOutside();
+    try {
+      scheduler.park(me);
+      if (!isOver()) {
+        throw new IllegalStateException(
+            "%s waits for %s, and somebody has switched to it; only its hub may do that"
+                .formatted(me, this));
+      }
+    } finally {
+      greenlet = null;
+      me.waiter = before;
+      if (outside) scheduler.loop.endWaitForOutside(this);
+    }
+  }
+
+  @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
+  private T open() {
+    try {
+      return (T) Outcome.open(outcome);
+    } catch (Throwable t) {
+      throw Sneaky.unchecked(t);
+    }
+  }
+
+  /**
+   * Ends the wait: the task is ready, and its wait returns the value. May be called from any thread.
+   *
+   * @param value what the wait returns
+   * @return whether this ended it; false, if it was over before, and the value goes nowhere
+   */
+  public boolean wake(T value) {
+    return end(Outcome.of(value));
+  }
+
+  /**
+   * Ends the wait: the task is ready, and its wait throws the exception. May be called from any thread.
+   *
+   * @param exception what the wait throws
+   * @return whether this ended it; false, if it was over before
+   */
+  public boolean fail(Throwable exception) {
+    if (exception == null)
+      throw new IllegalArgumentException(
+          "nothing to throw out of the wait for " + waitsFor + ": got null");
+    return end(Outcome.failure(exception));
+  }
+
+  private boolean end(Object how) {
+    if (!OUTCOME.compareAndSet(this, null, how)) return false;
+    hub.scheduler.inThread(() -> {
+      if (greenlet == null) return; // it has seen the outcome before it waited
+      hub.scheduler.loop.addReady(greenlet);
+      greenlet = null;
+    });
+    return true;
+  }
+
+  /**
+   * Runs what blocks in a virtual thread of its own, and ends the wait with what comes of it.
+   *
+   * @param call what to run
+   * @return the thread, for who gives up waiting to interrupt
+   */
+  public Thread wakeWith(Callable<? extends T> call) {
+    return wakeWith(call, () -> false);
+  }
+
+  /**
+   * As {@link #wakeWith(Callable)}, for something that tasks of the hub may complete, too. In virtual time the clock does not
+   * go on then before the wait is over, so that the order of events is the same every time.
+   *
+   * @param call what to run
+   * @param isComplete whether the call would return at once
+   * @return the thread, for who gives up waiting to interrupt
+   */
+  public Thread wakeWith(Callable<? extends T> call, BooleanSupplier isComplete) {
+    if (call == null)
+      throw new IllegalArgumentException("nothing to run in another thread: got null");
+    hub.scheduler.loop.poll(this, () -> endIfComplete(call, isComplete));
+    Thread[] thread = new Thread[1];
+    // The JDK holds a virtual thread until it ends, unless only an executor does: so what waits
+    // for ever can be collected.
+    Executors.newThreadPerTaskExecutor(
+            r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r))
+        .execute(() -> endWith(call));
+    return thread[0];
+  }
+
+  /** True also where the other thread is about to end it: the task is as good as ready. */
+  private boolean endIfComplete(Callable<? extends T> call, BooleanSupplier isComplete) {
+    if (!isComplete.getAsBoolean()) return false;
+    endWith(call);
+    return true;
+  }
+
+  private void endWith(Callable<? extends T> call) {
+    try {
+      wake(call.call());
+    } catch (Throwable t) {
+      fail(t);
+    }
+  }
+
+  /** Waits; who gives up interrupts {@code thread}. */
+  T awaitOrInterrupt(Thread thread) {
+    try {
+      return await();
+    } catch (Throwable t) {
+      thread.interrupt();
+      throw t;
+    }
+  }
+
+  /**
+   * The hub whose task waits.
+   *
+   * @return the hub
+   */
+  public Hub hub() {
+    return hub;
+  }
+
+  /**
+   * Whether the wait is over. May be called from any thread.
+   *
+   * @return whether it has been woken or failed
+   */
+  public boolean isOver() {
+    return outcome != null;
+  }
+
+  /** Whether what is raised here reaches a task whose greenlet is {@code own}. */
+  boolean reaches(@Nullable Greenlet own) {
+    return isOfScheduler || greenlet == own;
+  }
+
+  @Override
+  public String toString() {
+    return String.valueOf(waitsFor);
+  }
+}
