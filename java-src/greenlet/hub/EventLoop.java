@@ -225,9 +225,15 @@ abstract sealed class EventLoop {
     wake();
   }
 
-  /** Has {@code action} run in its thread when {@code delay} is over. */
+  /** Has {@code action} run in its thread when {@code delay} is over; one that is negative is over. */
   final Timers.Timer at(Duration delay, Runnable action) {
-    return timers.add(Timers.later(now(), delay), action);
+    return at(Math.max(0, Timers.nanos(delay)), action);
+  }
+
+  /** Has {@code action} run in its thread in so many nanoseconds. */
+  final Timers.Timer at(long nanos, Runnable action) {
+    long now = now();
+    return timers.add(nanos < Timers.NEVER - now ? now + nanos : Timers.NEVER, action);
   }
 
   final void cancel(Timers.Timer timer) {

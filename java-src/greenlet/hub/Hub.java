@@ -171,7 +171,7 @@ public final class Hub implements Executor {
    * @return the task
    */
   public <T extends @Nullable Object> Task<T> spawn(Callable<? extends T> body) {
-    return spawn(null, body);
+    return scheduler.spawn(null, body);
   }
 
   /**
@@ -184,14 +184,7 @@ public final class Hub implements Executor {
    */
   public <T extends @Nullable Object> Task<T> spawn(
       @Nullable String name, Callable<? extends T> body) {
-    boolean isHere = isHere();
-    Task<T> task = scheduler.newTask(name, body, isHere);
-    scheduler.inThread(
-        isHere,
-        () -> {
-          if (scheduler.add(task)) scheduler.enqueue(task);
-        });
-    return task;
+    return scheduler.spawn(name, body);
   }
 
   /**
@@ -205,14 +198,7 @@ public final class Hub implements Executor {
    */
   public <T extends @Nullable Object> Task<T> spawnLater(
       Duration delay, @Nullable String name, Callable<? extends T> body) {
-    boolean isHere = isHere();
-    Task<T> task = scheduler.newTask(name, body, isHere);
-    scheduler.inThread(
-        isHere,
-        () -> {
-          if (scheduler.add(task)) task.start = loop.at(delay, () -> scheduler.enqueue(task));
-        });
-    return task;
+    return scheduler.spawnLater(delay, name, body);
   }
 
   /**
@@ -314,6 +300,9 @@ public final class Hub implements Executor {
    * Runs {@code body} in the current task, for a limited time. When that is over, the pending wait in the body, or its next
    * one, throws an error that is caught here; an inner limit does not catch it.
    *
+   * <p>In the body of a generator, a limit counts while that body runs, by the clock of the hub whose task it runs in. While the
+   * body is suspended by a yield the limit is put aside: it never strikes the consumer, however that traverses.
+   *
    * @param limit how long
    * @param body what to run
    * @param <T> the type of its result
@@ -322,12 +311,7 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T timeout(Duration limit, Callable<? extends T> body)
       throws TimeoutException {
-    return timeout(
-        limit,
-        body,
-        () -> {
-          throw new TimeoutException("a limit of " + Timers.text(limit) + " ran out");
-        });
+    return limit(limit).call(body, null);
   }
 
   /**
@@ -342,26 +326,11 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T timeout(
       Duration limit, Callable<? extends T> body, Callable<? extends T> otherwise) {
-    Hub hub = current();
-    Task<?> me = hub.scheduler.requireCurrent();
-    var signal = new Signal("a limit of " + Timers.text(limit) + " ran out");
-    Timers.Timer timer = hub.loop.at(limit, () -> me.interruptHere(signal));
-    try {
-      return body.call();
-    } catch (Signal s) {
-      if (s != signal) throw s;
-    } catch (Throwable t) {
-      throw Sneaky.unchecked(t);
-    } finally {
-      hub.loop.cancel(timer);
-      me.forget(signal);
-    }
-    try {
-      return otherwise.call();
-    } catch (Throwable t) {
-      for (Throwable s : signal.getSuppressed()) t.addSuppressed(s);
-      throw Sneaky.unchecked(t);
-    }
+    return limit(limit).call(body, otherwise);
+  }
+
+  private static Scope.Limit limit(Duration limit) {
+    return new Scope.Limit(current().scheduler.requireCurrent(), limit);
   }
 
   /**
@@ -370,12 +339,18 @@ public final class Hub implements Executor {
    * ends with an exception, that ends the others and the body; it comes out of this call when all have ended, with what
    * other exceptions there were suppressed on it.
    *
+   * <p>In the body of a generator, the scope owns what that body spawns while it runs, and nothing that the consumer spawns. Its
+   * tasks go on while the body is suspended by a yield; if one of them fails then, the body is ended when it is resumed. The body
+   * may be resumed by any task of the same hub.
+   *
    * @param body what to run
    * @param <T> the type of its result
    * @return the result of the body
+   * @throws WrongThreadException if the body of a generator that this is called in has been resumed by another hub: its tasks are
+   *     killed then, and not waited for
    */
   public static <T extends @Nullable Object> T scope(Callable<? extends T> body) {
-    return new Scope(current().scheduler.requireCurrent()).call(body, false);
+    return new Scope.Tasks(current().scheduler.requireCurrent()).call(body, false);
   }
 
   /**
@@ -386,7 +361,7 @@ public final class Hub implements Executor {
    * @return the result of the body
    */
   public static <T extends @Nullable Object> T joiningScope(Callable<? extends T> body) {
-    return new Scope(current().scheduler.requireCurrent()).call(body, true);
+    return new Scope.Tasks(current().scheduler.requireCurrent()).call(body, true);
   }
 
   /**

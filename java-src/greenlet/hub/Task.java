@@ -43,10 +43,10 @@ public final class Task<T extends @Nullable Object> {
   private Task<?> previous = this;
 
   /** The scope that it belongs to. */
-  private final @Nullable Scope home;
+  private final Scope.@Nullable Tasks home;
 
   /** The innermost scope that it is in. */
-  @Nullable Scope scope;
+  Scope.@Nullable Tasks scope;
 
   /** What it waits for. */
   @Nullable Waiter<?> waiter;
@@ -69,7 +69,7 @@ public final class Task<T extends @Nullable Object> {
       TaskScheduler scheduler,
       @Nullable String name,
       Callable<? extends T> body,
-      @Nullable Scope home) {
+      Scope.@Nullable Tasks home) {
     this.hub = hub;
     this.scheduler = scheduler;
     this.name = name;
@@ -350,11 +350,16 @@ public final class Task<T extends @Nullable Object> {
     if (first != null) throw Sneaky.unchecked(first);
   }
 
-  void forget(Throwable exception) {
-    if (interrupts != null) interrupts.remove(exception);
+  /** Takes back what has not been raised yet; whether there was any. */
+  boolean forget(Throwable exception) {
+    return interrupts != null && interrupts.remove(exception);
   }
 
   // Running, in the hub's thread
+
+  TaskScheduler scheduler() {
+    return scheduler;
+  }
 
   void insertBefore(Task<?> other) {
     next = other;

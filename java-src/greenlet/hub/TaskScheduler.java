@@ -3,6 +3,7 @@ package greenlet.hub;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.Scheduler;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -191,7 +192,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   }
 
   @SuppressWarnings("NullAway") // called while it runs
-  void enqueue(Task<?> task) {
+  private void enqueue(Task<?> task) {
     Greenlet parent = loop.greenlet();
     if (task.greenlet.parent() != parent) task.greenlet.setParent(parent);
     loop.addReady(task.greenlet);
@@ -236,11 +237,35 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
 
   // Which there are
 
-  <T extends @Nullable Object> Task<T> newTask(
-      @Nullable String name, Callable<? extends T> body, boolean isHere) {
+  /** A new task, which is ready: of the scope that the current one is in. */
+  <T extends @Nullable Object> Task<T> spawn(@Nullable String name, Callable<? extends T> body) {
+    boolean isHere = loop.isHere();
+    Task<T> task = newTask(name, body, isHere && current != null ? current.scope : null);
+    inThread(
+        isHere,
+        () -> {
+          if (add(task)) enqueue(task);
+        });
+    return task;
+  }
+
+  /** As {@link #spawn}, later. */
+  <T extends @Nullable Object> Task<T> spawnLater(
+      Duration delay, @Nullable String name, Callable<? extends T> body) {
+    boolean isHere = loop.isHere();
+    Task<T> task = newTask(name, body, isHere && current != null ? current.scope : null);
+    inThread(
+        isHere,
+        () -> {
+          if (add(task)) task.start = loop.at(delay, () -> enqueue(task));
+        });
+    return task;
+  }
+
+  private <T extends @Nullable Object> Task<T> newTask(
+      @Nullable String name, Callable<? extends T> body, Scope.@Nullable Tasks home) {
     if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");
-    Task<T> task =
-        new Task<>(hub, this, name, body, isHere && current != null ? current.scope : null);
+    Task<T> task = new Task<>(hub, this, name, body, home);
     Greenlet parent = loop.greenlet(); // read once: another thread may end the run
     // here, for its dynamic bindings
     task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name);
@@ -248,7 +273,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   }
 
   /** Whether the new task is to run; not, if what it belongs to is ending. */
-  boolean add(Task<?> task) {
+  private boolean add(Task<?> task) {
     task.insertBefore(outsider);
     tasks++;
     if (ending || !task.joinScope()) task.interruptHere(new GreenletExit());

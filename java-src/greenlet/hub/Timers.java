@@ -51,12 +51,6 @@ final class Timers {
     while (next() <= now && !timers.isEmpty()) timers.pollFirst().action.run();
   }
 
-  /** The time {@code delay} after {@code now}; a negative delay is none. */
-  static long later(long now, Duration delay) {
-    long nanos = Math.max(0, nanos(delay));
-    return nanos < NEVER - now ? now + nanos : NEVER;
-  }
-
   /** As nanoseconds; what is more than 292 years is endless. */
   static long nanos(Duration duration) {
     try {
