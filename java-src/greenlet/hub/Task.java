@@ -261,7 +261,11 @@ public final class Task<T extends @Nullable Object> {
       throw new IllegalArgumentException("nothing to link to " + this + ": got null");
     scheduler.inThread(() -> {
       asking++;
-      whenEnded(() -> hub.execute(() -> callback.accept(this)));
+      whenEnded(() ->
+          scheduler.spawnFree(() -> {
+            callback.accept(this);
+            return null;
+          }));
     });
   }
 

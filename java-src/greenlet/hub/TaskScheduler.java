@@ -262,6 +262,12 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     return task;
   }
 
+  /** A new task of the hub alone, whatever scope the current one is in. Called in the hub's thread. */
+  void spawnFree(Callable<?> body) {
+    Task<?> task = newTask(null, body, null);
+    if (add(task)) enqueue(task);
+  }
+
   private <T extends @Nullable Object> Task<T> newTask(
       @Nullable String name, Callable<? extends T> body, Scope.@Nullable Tasks home) {
     if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");

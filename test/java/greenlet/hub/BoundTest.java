@@ -269,4 +269,19 @@ class BoundTest {
     });
     assertEquals(List.of("consumer's@1.0", "before the end@2.0", "body's@2.0", "free@7.0"), trace);
   }
+
+  @RootTest
+  @DisplayName("What is linked to a task runs after the end of its scope")
+  void linkInScope() {
+    virtually(() -> {
+      Hub.scope(() -> {
+        spawn(() -> sleep(1000)).link(ended -> note("linked"));
+        sleep(1);
+        return null;
+      });
+      sleep(1);
+      note("after");
+    });
+    assertEquals(List.of("linked@1.0", "after@2.0"), trace);
+  }
 }
