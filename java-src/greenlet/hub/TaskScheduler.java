@@ -30,7 +30,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   private @Nullable Task<?> main;
 
   private BiConsumer<? super Task<?>, ? super Throwable> handler = TaskScheduler::handUncaught;
-  private @Nullable Waiter<@Nullable Object> joiner;
+  private final List<Waiter<@Nullable Object>> joiners = new ArrayList<>(1);
   private boolean ending;
   private int tasks;
 
@@ -289,7 +289,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   void remove(Task<?> task) {
     task.unlink();
     tasks--;
-    if (joiner != null && tasks <= 1) joiner.wake(null);
+    if (tasks <= 1 && !joiners.isEmpty()) for (var all : joiners) all.wake(null);
   }
 
   /** Waits until there is none but the current one. */
@@ -297,11 +297,11 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     Task<?> me = requireCurrent();
     while (tasks > (me == outsider ? 0 : 1)) {
       var all = new Waiter<@Nullable Object>(hub, "the end of all other tasks", false);
-      joiner = all;
+      joiners.add(all);
       try {
         all.await();
       } finally {
-        joiner = null;
+        joiners.remove(all);
       }
     }
   }
