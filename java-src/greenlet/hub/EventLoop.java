@@ -63,6 +63,12 @@ abstract sealed class EventLoop {
   /** Runs while nobody is ready. */
   private @Nullable Greenlet loop;
 
+  /** Whether the loop is to come to its end. */
+  private boolean isResting;
+
+  /** Whether it has run, and takes nothing more. */
+  private volatile boolean isOver;
+
   @SuppressWarnings("NullAway.Init") // the first thing that happens to it
   private Tenant tenant;
 
@@ -108,14 +114,41 @@ abstract sealed class EventLoop {
 
   /** From now on it runs in the calling thread. */
   final void begin() {
-    loop = Greenlet.of(args -> run(), Greenlet.current(), "hub");
     root = Greenlet.root();
+    isOver = false;
+  }
+
+  /** Takes nothing more from other threads, and does what they have sent. */
+  final void close() {
+    isOver = true;
+    for (Runnable r = inbox.poll(); r != null; r = inbox.poll()) r.run();
   }
 
   /** It does not run any longer. */
   void end() {
+    isOver = true;
     root = null;
+    polled.clear();
+    rest();
+  }
+
+  /** Unwinds the loop, for as long as there is nobody to run. */
+  final void rest() {
+    Greenlet resting = loop;
+    if (resting == null || isBelow(resting)) return;
     loop = null;
+    isResting = true;
+    try {
+      if (resting.isActive()) resting.close();
+    } finally {
+      isResting = false;
+    }
+  }
+
+  /** Whether the current greenlet is one of {@code ancestor}'s descendants, and so cannot close it. */
+  private static boolean isBelow(Greenlet ancestor) {
+    for (Greenlet g = Greenlet.current(); g != null; g = g.parent()) if (g == ancestor) return true;
+    return false;
   }
 
   /** Of the thread that it runs in. */
@@ -128,8 +161,15 @@ abstract sealed class EventLoop {
     return mine != null && Greenlet.root() == mine;
   }
 
-  /** The parent of all tasks; may be asked for in any thread. */
-  final @Nullable Greenlet greenlet() {
+  /** The parent of all tasks, made where it is first needed. */
+  final Greenlet greenlet() {
+    Greenlet here = loop;
+    if (here == null) loop = here = Greenlet.of(args -> run(), Greenlet.current(), "hub");
+    return here;
+  }
+
+  /** The parent of all tasks, if there is one now; asked for in any thread. */
+  final @Nullable Greenlet greenletIfAny() {
     return loop;
   }
 
@@ -171,10 +211,9 @@ abstract sealed class EventLoop {
   }
 
   /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
-  @SuppressWarnings("NullAway") // called while it runs
   private Greenlet next() {
     if (left == 0 && roundsFollow()) collect();
-    return left > 0 ? take() : loop;
+    return left > 0 ? take() : greenlet();
   }
 
   private Greenlet take() {
@@ -186,7 +225,7 @@ abstract sealed class EventLoop {
 
   private @Nullable Object run() {
     Throwable thrown = null;
-    while (true) {
+    while (!isResting) {
       try {
         if (tenant.isRunning() || thrown != null) tenant.intruded(thrown);
         else if (left > 0) take().switchTo();
@@ -196,6 +235,7 @@ abstract sealed class EventLoop {
         thrown = t;
       }
     }
+    return null;
   }
 
   private void nextRound() {
@@ -219,10 +259,13 @@ abstract sealed class EventLoop {
 
   // What makes somebody ready
 
-  /** Has {@code action} run in its thread, when the next round begins. Called from any thread. */
-  final void post(Runnable action) {
+  /** Has {@code action} run in its thread, when the next round begins; false if it has run and takes nothing. Called from any thread. */
+  final boolean post(Runnable action) {
+    if (isOver) return false;
     inbox.add(action);
+    if (isOver && inbox.remove(action)) return false; // else it has been done at the end
     wake();
+    return true;
   }
 
   /** Has {@code action} run in its thread when {@code delay} is over; one that is negative is over. */

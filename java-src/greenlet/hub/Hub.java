@@ -13,6 +13,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BiConsumer;
@@ -164,11 +165,12 @@ public final class Hub implements Executor {
 
   /**
    * A new task of this hub: it is ready, and runs when its turn comes. Within a {@link #scope} it belongs to that. May be
-   * called from any thread.
+   * called from any thread, also before the hub is {@link #run}. What comes while the hub ends is killed.
    *
    * @param body what it runs
    * @param <T> the type of its result
    * @return the task
+   * @throws RejectedExecutionException if the hub has been run, and is not running again: nothing would run the task
    */
   public <T extends @Nullable Object> Task<T> spawn(Callable<? extends T> body) {
     return scheduler.spawn(null, body);
@@ -206,6 +208,7 @@ public final class Hub implements Executor {
    * executor.
    *
    * @param body what it runs
+   * @throws RejectedExecutionException as {@link #spawn(Callable)}
    */
   @Override
   public void execute(Runnable body) {

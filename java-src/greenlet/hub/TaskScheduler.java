@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
@@ -68,10 +69,10 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
       return task.result();
     } finally {
       main = null;
-      ending = false;
       Hub.OF_ROOT.set(outer);
       Scheduler.register(outerScheduler);
       loop.end();
+      ending = false;
     }
   }
 
@@ -95,6 +96,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
         interrupted = true;
       }
     }
+    loop.close();
     if (interrupted) Thread.currentThread().interrupt();
   }
 
@@ -115,6 +117,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
       current = me;
       if (outer != null) Hub.OF_ROOT.set(outer); // else this one stays the thread's hub
       Scheduler.register(outerScheduler);
+      restIfIdle();
     }
   }
 
@@ -182,7 +185,12 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
       loop.giveWay();
     } finally {
       current = me;
+      if (me == outsider) restIfIdle();
     }
+  }
+
+  private void restIfIdle() {
+    if (tasks == 0) loop.rest();
   }
 
   /** The end of the current task, whose greenlet gives the control to the next one and not to its parent. */
@@ -220,19 +228,24 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
             loop.greenlet()));
   }
 
-  /** Does something in the thread of the hub: now, if that is the calling one. */
+  /** Does something in the thread of the hub: now, if that is the calling one, or if the hub has run and has no thread. */
   void inThread(Runnable action) {
-    inThread(loop.isHere(), action);
+    if (!inThread(loop.isHere(), action)) action.run();
   }
 
-  /** As {@link #inThread(Runnable)}, where it is known whether this is the thread. */
-  void inThread(boolean isHere, Runnable action) {
-    if (isHere) {
-      action.run();
-      if (current == outsider) loop.wake();
-    } else {
-      loop.post(action);
-    }
+  /** As {@link #inThread(Runnable)}, where it is known whether this is the thread; false if the hub has run, and nothing is done. */
+  private boolean inThread(boolean isHere, Runnable action) {
+    if (!isHere) return loop.post(action);
+    action.run();
+    if (current == outsider) loop.wake();
+    return true;
+  }
+
+  private void requireTaken(boolean isTaken) {
+    if (isTaken) return;
+    throw new RejectedExecutionException(
+        "%s has ended its run, and nothing would run a new task; spawn while it runs, or before it is run"
+            .formatted(hub));
   }
 
   // Which there are
@@ -241,11 +254,12 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   <T extends @Nullable Object> Task<T> spawn(@Nullable String name, Callable<? extends T> body) {
     boolean isHere = loop.isHere();
     Task<T> task = newTask(name, body, isHere && current != null ? current.scope : null);
-    inThread(
-        isHere,
-        () -> {
-          if (add(task)) enqueue(task);
-        });
+    requireTaken(
+        inThread(
+            isHere,
+            () -> {
+              if (add(task)) enqueue(task);
+            }));
     return task;
   }
 
@@ -254,16 +268,18 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
       Duration delay, @Nullable String name, Callable<? extends T> body) {
     boolean isHere = loop.isHere();
     Task<T> task = newTask(name, body, isHere && current != null ? current.scope : null);
-    inThread(
-        isHere,
-        () -> {
-          if (add(task)) task.start = loop.at(delay, () -> enqueue(task));
-        });
+    requireTaken(
+        inThread(
+            isHere,
+            () -> {
+              if (add(task)) task.start = loop.at(delay, () -> enqueue(task));
+            }));
     return task;
   }
 
   /** A new task of the hub alone, whatever scope the current one is in. Called in the hub's thread. */
   void spawnFree(Callable<?> body) {
+    requireTaken(loop.isHere());
     Task<?> task = newTask(null, body, null);
     if (add(task)) enqueue(task);
   }
@@ -272,7 +288,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
       @Nullable String name, Callable<? extends T> body, Scope.@Nullable Tasks home) {
     if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");
     Task<T> task = new Task<>(hub, this, name, body, home);
-    Greenlet parent = loop.greenlet(); // read once: another thread may end the run
+    Greenlet parent = loop.greenletIfAny(); // read once: another thread may end the run
     // here, for its dynamic bindings
     task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name);
     return task;
