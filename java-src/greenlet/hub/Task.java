@@ -426,14 +426,30 @@ public final class Task<T extends @Nullable Object> {
     interrupts = null;
     Throwable thrown = Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;
+    try {
+      callLinks();
+      if (home != null) home.ended(this, thrown);
+      else if (thrown != null && asking == 0) scheduler.report(this, thrown);
+      if (locals != null) closeAll(locals.values());
+      locals = null;
+    } catch (Throwable t) { // out of stack, or of memory
+      scheduler.report(this, t);
+    } finally {
+      scheduler.remove(this);
+    }
+  }
+
+  private void callLinks() {
     List<Runnable> toCall = links;
     links = null;
-    if (toCall != null) toCall.forEach(Runnable::run);
-    if (home != null) home.ended(this, thrown);
-    else if (thrown != null && asking == 0) scheduler.report(this, thrown);
-    if (locals != null) closeAll(locals.values());
-    locals = null;
-    scheduler.remove(this);
+    if (toCall == null) return;
+    for (Runnable link : toCall) {
+      try {
+        link.run();
+      } catch (Throwable t) {
+        scheduler.report(this, t);
+      }
+    }
   }
 
   private void closeAll(Collection<Object> values) {

@@ -30,7 +30,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   /** The task whose body {@link #run} was called with. */
   private @Nullable Task<?> main;
 
-  private BiConsumer<? super Task<?>, ? super Throwable> handler = TaskScheduler::handUncaught;
+  private BiConsumer<? super Task<?>, ? super Throwable> handler = this::handUncaught;
   private final List<Waiter<@Nullable Object>> joiners = new ArrayList<>(1);
   private boolean ending;
   private int tasks;
@@ -335,21 +335,34 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     handler = newHandler;
   }
 
+  /** Tells the handler, or where that throws the thread's handler. Throws nothing itself. */
   void report(Task<?> task, Throwable t) {
     try {
       handler.accept(task, t);
     } catch (Throwable failure) {
-      if (failure != t) failure.addSuppressed(t);
+      if (!isPartOf(t, failure)) failure.addSuppressed(t);
       handUncaught(task, failure);
     }
   }
 
-  private static void handUncaught(Task<?> task, Throwable t) {
+  private static boolean isPartOf(Throwable t, Throwable failure) {
+    for (Throwable f = failure; f != null; f = f.getCause()) if (f == t) return true;
+    return false;
+  }
+
+  /** Tells the handler of uncaught exceptions of the hub's thread; on the virtual-thread engine the calling thread is another one. */
+  private void handUncaught(Task<?> task, Throwable t) {
     var uncaught =
         new RuntimeException(task + " has failed, and nobody was asking for its result", t);
     uncaught.setStackTrace(new StackTraceElement[0]); // that of the cause tells more
-    Thread thread = Thread.currentThread();
-    thread.getUncaughtExceptionHandler().uncaughtException(thread, uncaught);
+    Greenlet root = loop.root();
+    Thread thread = root == null ? Thread.currentThread() : root.thread();
+    try {
+      thread.getUncaughtExceptionHandler().uncaughtException(thread, uncaught);
+    } catch (Throwable failure) { // the JVM would ignore it
+      if (!isPartOf(uncaught, failure)) uncaught.addSuppressed(failure);
+      uncaught.printStackTrace();
+    }
   }
 
   @Override

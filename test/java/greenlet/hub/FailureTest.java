@@ -1,0 +1,126 @@
+package greenlet.hub;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.function.Executable;
+
+/** Who hears of a task's failure that nobody asks for, and what becomes of the hub where that one fails, too. */
+@ExtendWith(LeakCheck.class)
+class FailureTest {
+  private final List<Object> trace = new ArrayList<>();
+
+  private static Task<?> spawn(String name, Executable body) {
+    return Hub.current().spawn(name, Threads.callable(body));
+  }
+
+  private void note(Object what) {
+    trace.add(what);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("The handler of the hub's own thread hears of it, on every engine")
+  void threadsHandler() {
+    Thread mine = Thread.currentThread();
+    mine.setUncaughtExceptionHandler(
+        (thread, e) -> note((thread == mine) + " " + e.getCause().getMessage()));
+    Hub.virtualTime()
+        .run(
+            Threads.callable(() ->
+                spawn(
+                        "careless",
+                        () -> {
+                          throw new IOException("broken");
+                        })
+                    .join()));
+    assertEquals(List.of("true broken"), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("A handler of the thread that throws harms neither the task nor the hub")
+  void throwingHandler() {
+    Thread.currentThread()
+        .setUncaughtExceptionHandler((thread, e) -> {
+          note("told");
+          throw new IllegalStateException("broken handler");
+        });
+    Hub.virtualTime()
+        .run(
+            Threads.callable(() -> {
+              Task<?> careless =
+                  spawn(
+                      "careless",
+                      () -> {
+                        throw new IOException("broken");
+                      });
+              careless.join();
+              note(careless);
+              Hub.current().join();
+              note(Hub.current().tasks().size());
+            }));
+    assertEquals(
+        List.of("told", "Task[careless, failed]", 1),
+        trace.stream().map(x -> x instanceof Task<?> t ? t.toString() : x).toList());
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "A raw link that throws, and a handler that throws, leave the task ended and uncounted")
+  void throwingLink() {
+    Thread.currentThread()
+        .setUncaughtExceptionHandler((thread, e) -> {
+          throw new IllegalStateException("broken handler");
+        });
+    Hub.virtualTime()
+        .run(
+            Threads.callable(() -> {
+              Task<?> t = spawn("linked", () -> Hub.sleep(Duration.ofSeconds(1)));
+              t.rawLink(ended -> {
+                throw new IllegalStateException("broken link");
+              });
+              t.rawLink(ended -> note("second link"));
+              Hub.current().join();
+              note(Hub.current().tasks().size());
+            }));
+    assertEquals(List.of("second link", 1), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "What a hub's handler throws is printed once, with the failure that it was to handle")
+  void printedOnce() {
+    Thread.currentThread()
+        .setUncaughtExceptionHandler((thread, e) -> {
+          var text = new StringWriter();
+          e.printStackTrace(new PrintWriter(text));
+          note(text.toString());
+        });
+    Hub hub = Hub.virtualTime();
+    hub.onFailure((task, e) -> {
+      throw new IllegalStateException("handler", e);
+    });
+    hub.run(
+        Threads.callable(() ->
+            spawn(
+                    "careless",
+                    () -> {
+                      throw new IOException("broken");
+                    })
+                .join()));
+    String printed = (String) trace.get(0);
+    assertEquals(1, trace.size());
+    assertFalse(printed.contains("CIRCULAR"), printed);
+    assertEquals(2, printed.split("IOException: broken", -1).length, printed);
+  }
+}
