@@ -47,7 +47,9 @@ abstract sealed class EventLoop {
 
   private final Queue<Runnable> inbox = new ConcurrentLinkedQueue<>();
   private final Timers timers = new Timers();
-  private final ArrayDeque<Greenlet> ready = new ArrayDeque<>();
+
+  /** Not final, so that tests can count what is done with it. */
+  ArrayDeque<Greenlet> ready = new ArrayDeque<>();
 
   /** How many of those that are ready have a turn before inbox and timers are looked at. */
   private int left;
@@ -177,10 +179,6 @@ abstract sealed class EventLoop {
 
   final void addReady(Greenlet greenlet) {
     ready.add(greenlet);
-  }
-
-  final boolean isReady(@Nullable Greenlet greenlet) {
-    return ready.contains(greenlet);
   }
 
   /** Suspends the current greenlet until it has its turn again. */

@@ -51,6 +51,9 @@ public final class Task<T extends @Nullable Object> {
   /** What it waits for. */
   @Nullable Waiter<?> waiter;
 
+  /** The greenlet that has given way, and is ready. */
+  @Nullable Greenlet gaveWay;
+
   /** Until it ends. */
   volatile @Nullable Greenlet greenlet;
 
@@ -330,19 +333,13 @@ public final class Task<T extends @Nullable Object> {
     if (!started && !scheduler.isOutsider(this)) {
       if (start != null) scheduler.loop.cancel(start);
       end(Outcome.failure(exception));
-    } else if (waiter == null && scheduler.isDetached(this)) {
+    } else if (isDetached()) {
       scheduler.throwInto(this, exception);
     } else {
-      // a greenlet of the task's that waits would end by it, and the task get it as a value and
-      // live: so once more
-      boolean isValue =
-          exception instanceof GreenletExit
-              && waiter != null
-              && !waiter.reaches(greenlet)
-              && !scheduler.isOutsider(this);
-      if (waiter != null && waiter.fail(exception) && !isValue) return;
-      if (interrupts == null) interrupts = new ArrayDeque<>(1);
-      interrupts.add(exception);
+      boolean endsChildAlone = exception instanceof GreenletExit && isSuspendedInChild();
+      if (waiter == null || !waiter.fail(exception)) raiseLater(exception);
+      // the task gets the exit of a child as a value, and would live: so once more
+      if (endsChildAlone) raiseLater(exception);
     }
   }
 
@@ -360,6 +357,25 @@ public final class Task<T extends @Nullable Object> {
   }
 
   // Running, in the hub's thread
+
+  /** Whether its greenlet has been suspended by a switch that was none of the hub's. */
+  private boolean isDetached() {
+    return waiter == null
+        && gaveWay == null
+        && this != scheduler.current
+        && !scheduler.isOutsider(this);
+  }
+
+  /** Whether what waits, or has given way, is not the task's own greenlet but one that it has switched to. */
+  private boolean isSuspendedInChild() {
+    if (scheduler.isOutsider(this)) return false;
+    return waiter != null ? !waiter.reaches(greenlet) : gaveWay != null && gaveWay != greenlet;
+  }
+
+  private void raiseLater(Throwable exception) {
+    if (interrupts == null) interrupts = new ArrayDeque<>(1);
+    interrupts.add(exception);
+  }
 
   TaskScheduler scheduler() {
     return scheduler;

@@ -174,8 +174,14 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     Task<?> me = current;
     me.raiseInterrupt();
     requireMayWait(me);
-    loop.addReady(Greenlet.current());
-    park(me);
+    Greenlet here = Greenlet.current();
+    loop.addReady(here);
+    me.gaveWay = here;
+    try {
+      park(me);
+    } finally {
+      me.gaveWay = null;
+    }
   }
 
   /** Suspends the greenlet that runs as {@code me}, until it has its turn again. */
@@ -204,11 +210,6 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     Greenlet parent = loop.greenlet();
     if (task.greenlet.parent() != parent) task.greenlet.setParent(parent);
     loop.addReady(task.greenlet);
-  }
-
-  /** Whether its greenlet has been suspended by a switch that was none of the hub's. */
-  boolean isDetached(Task<?> task) {
-    return task != current && task != outsider && !loop.isReady(task.greenlet);
   }
 
   /** Raises an exception in the greenlet of a task, out of whatever has suspended that, when its turn comes. */

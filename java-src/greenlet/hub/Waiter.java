@@ -134,9 +134,8 @@ public final class Waiter<T extends @Nullable Object> {
   private boolean end(Object how) {
     if (!OUTCOME.compareAndSet(this, null, how)) return false;
     hub.scheduler.inThread(() -> {
-      if (greenlet == null) return; // it has seen the outcome before it waited
-      hub.scheduler.loop.addReady(greenlet);
-      greenlet = null;
+      // else it has seen the outcome before it waited, or waits no longer
+      if (greenlet != null) hub.scheduler.loop.addReady(greenlet);
     });
     return true;
   }

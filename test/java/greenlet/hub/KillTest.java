@@ -1,0 +1,126 @@
+package greenlet.hub;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import greenlet.Greenlet;
+import greenlet.GreenletExit;
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.function.Executable;
+
+/** Kills and interrupts, from whichever thread, of tasks that have given way. */
+@ExtendWith(LeakCheck.class)
+class KillTest {
+  private final List<Object> trace = new ArrayList<>();
+
+  private static Task<?> spawn(Executable body) {
+    return Hub.current().spawn(Threads.callable(body));
+  }
+
+  private static void virtually(Executable body) {
+    Hub.virtualTime().run(Threads.callable(body));
+  }
+
+  /** Counts how many greenlets are looked at. */
+  @SuppressWarnings("serial")
+  private static final class Counting extends ArrayDeque<Greenlet> {
+    private long looks;
+
+    @Override
+    public boolean contains(Object o) {
+      looks += size();
+      return super.contains(o);
+    }
+  }
+
+  @RootTest
+  @DisplayName("To interrupt tasks that are ready takes no search among those that are")
+  void interruptsAreLinear() {
+    int tasks = 2_000;
+    Hub hub = Hub.virtualTime();
+    var ready = new Counting();
+    hub.scheduler.loop.ready = ready;
+    hub.run(
+        Threads.callable(() -> {
+          List<Task<?>> all = new ArrayList<>();
+          for (int i = 0; i < tasks; i++) {
+            all.add(
+                spawn(() -> {
+                  while (true) Hub.sleep(Duration.ZERO);
+                }));
+          }
+          Hub.sleep(Duration.ZERO);
+          Hub.sleep(Duration.ZERO);
+          for (Task<?> t : all) t.interrupt(new GreenletExit());
+          for (Task<?> t : all) t.join();
+        }));
+    assertTrue(ready.looks <= tasks, ready.looks + " looks for " + tasks + " tasks");
+  }
+
+  @RootTest
+  @DisplayName("A kill reaches a greenlet of the task's that has given way, and then the task")
+  void nestedGreenletYields() {
+    virtually(() -> {
+      Task<?> t =
+          spawn(() -> {
+            Object exit =
+                Greenlet.of(
+                        args -> {
+                          try {
+                            while (true) Hub.sleep(Duration.ZERO);
+                          } finally {
+                            trace.add("nested unwound");
+                          }
+                        })
+                    .switchTo();
+            assertInstanceOf(GreenletExit.class, exit);
+            try {
+              Hub.sleep(Duration.ofSeconds(1));
+            } finally {
+              trace.add("task unwound");
+            }
+          });
+      Hub.sleep(Duration.ZERO);
+      Hub.sleep(Duration.ZERO);
+      t.kill();
+      trace.add(t.toString().replaceAll(".*, ", ""));
+      Hub.sleep(Duration.ofSeconds(1));
+      trace.add("slept");
+    });
+    assertEquals(List.of("nested unwound", "task unwound", "killed]", "slept"), trace);
+  }
+
+  @RootTest
+  @DisplayName("A kill reaches a greenlet of the task's that has been woken, and then the task")
+  void nestedGreenletIsReady() {
+    virtually(() -> {
+      var w = new Waiter<String>("a value");
+      Task<?> t =
+          spawn(() -> {
+            Greenlet.of(
+                    args -> {
+                      trace.add(w.await());
+                      Hub.sleep(Duration.ofSeconds(1));
+                      return trace.add("not here");
+                    })
+                .switchTo();
+            trace.add("exit arrived");
+            Hub.sleep(Duration.ofSeconds(1));
+            trace.add("nor here");
+          });
+      Hub.sleep(Duration.ZERO);
+      w.wake("value");
+      t.kill();
+    });
+    assertEquals(List.of("value", "exit arrived"), trace);
+  }
+}
