@@ -52,9 +52,9 @@ import org.jspecify.annotations.Nullable;
  * thread's handler of uncaught exceptions; other tasks go on. In a {@link #scope} it ends the scope instead. Where every
  * task waits, and there is nothing left that could wake one, that is a {@link LoopExit} in the task that {@code run} runs.
  *
- * <p><b>Threads.</b> {@link #spawn}, {@link #execute}, {@link Waiter#wake}, {@link Task#interrupt} and
- * {@link Task#toCompletableFuture} may be called from any thread; everything that waits, from the hub's alone, others get a
- * {@link WrongThreadException}.
+ * <p><b>Threads.</b> {@link #spawn}, {@link #execute}, {@link Waiter#wake} and all of {@link Task} may be called from any thread.
+ * To wait for a task of another thread's hub is to wait in one's own. The hub's own {@link #join} and {@link #tasks}, and what
+ * awaits a {@link Waiter}, are for the hub's thread; others get a {@link WrongThreadException}.
  */
 public final class Hub implements Executor {
   /** The one that runs in the thread, if there is one. */
@@ -226,7 +226,7 @@ public final class Hub implements Executor {
    * @return a list of its own
    */
   public List<Task<?>> tasks() {
-    scheduler.requireCurrent();
+    scheduler.requireHere("be asked for the tasks of");
     return scheduler.tasks();
   }
 
@@ -253,7 +253,7 @@ public final class Hub implements Executor {
    */
   public Hub sleeper(Sleeper sleeper) {
     if (sleeper == null) throw new IllegalArgumentException("a hub needs a sleeper: got null");
-    if (loop.root() != null) scheduler.requireCurrent();
+    if (loop.root() != null) scheduler.requireHere("set the sleeper of");
     loop.setSleeper(sleeper);
     return this;
   }
@@ -333,7 +333,7 @@ public final class Hub implements Executor {
   }
 
   private static Scope.Limit limit(Duration limit) {
-    return new Scope.Limit(current().scheduler.requireCurrent(), limit);
+    return new Scope.Limit(current().scheduler.current(), limit);
   }
 
   /**
@@ -353,7 +353,7 @@ public final class Hub implements Executor {
    *     killed then, and not waited for
    */
   public static <T extends @Nullable Object> T scope(Callable<? extends T> body) {
-    return new Scope.Tasks(current().scheduler.requireCurrent()).call(body, false);
+    return new Scope.Tasks(current().scheduler.current()).call(body, false);
   }
 
   /**
@@ -364,7 +364,7 @@ public final class Hub implements Executor {
    * @return the result of the body
    */
   public static <T extends @Nullable Object> T joiningScope(Callable<? extends T> body) {
-    return new Scope.Tasks(current().scheduler.requireCurrent()).call(body, true);
+    return new Scope.Tasks(current().scheduler.current()).call(body, true);
   }
 
   /**
@@ -411,7 +411,7 @@ public final class Hub implements Executor {
   public static void postpone(Throwable thrown) {
     if (thrown == null)
       throw new IllegalArgumentException("nothing to raise in the next wait: got null");
-    current().scheduler.requireCurrent().interruptHere(thrown);
+    current().scheduler.current().interruptHere(thrown);
   }
 
   /**

@@ -65,7 +65,7 @@ abstract sealed class Scope implements DynamicExtent {
 
   @Override
   public final void reenter() {
-    Task<?> here = Hub.current().scheduler.requireCurrent();
+    Task<?> here = Hub.current().scheduler.current();
     if (!admits(here)) return;
     owner = here;
     isAside = false;

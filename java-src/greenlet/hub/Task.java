@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * quietly, with a {@link GreenletExit}, because it was {@linkplain #kill killed}: that is an end by cancellation, of
  * which the {@link #result} is a {@link CancellationException}.
  *
- * <p>What waits may be called in the hub's thread alone; the rest from any. A hub holds its tasks until they have ended.
+ * <p>All may be called from any thread: what waits has the caller's own hub wait. A hub holds its tasks until they have ended.
  *
  * @param <T> the type of the result
  */
@@ -151,18 +151,28 @@ public final class Task<T extends @Nullable Object> {
 
   // Waiting for it
 
-  /** Has the current task wait until this one has ended, in whichever way. */
+  /**
+   * Has the current task wait until this one has ended, in whichever way. Elsewhere than in this task's hub, a task of another
+   * hub waits, or the hub of the calling thread runs until the wait is over.
+   */
   public void join() {
-    if (outcome != null) return;
-    Task<?> me = scheduler.requireCurrent();
+    if (outcome == null) join(Hub.current());
+  }
+
+  /** {@code here} is the hub of the calling thread. */
+  private void join(Hub here) {
+    boolean isOutside = here != hub;
+    Task<?> me = here.scheduler.current();
     if (me == this) throw new IllegalStateException(this + " cannot wait for its own end");
-    var ended = new Waiter<@Nullable Object>(hub, this, false);
+    var ended = new Waiter<@Nullable Object>(here, this, isOutside);
     Runnable link = () -> ended.wake(null);
-    addLink(link);
+    if (isOutside) scheduler.inThread(() -> whenEnded(link));
+    else addLink(link);
     try {
       ended.await(me);
     } finally {
-      if (links != null) links.remove(link);
+      if (isOutside && outcome == null) scheduler.inThread(() -> removeLink(link));
+      else removeLink(link);
     }
   }
 
@@ -184,7 +194,8 @@ public final class Task<T extends @Nullable Object> {
   }
 
   /**
-   * Has the current task wait until this one has ended. Within a task of another hub, that one waits.
+   * Has the current task wait until this one has ended. Elsewhere than in
+   * this task's hub, a task of another hub waits, or the hub of the calling thread runs until the wait is over.
    *
    * @return its result; the exception that ended it comes out of this call, the same object
    * @throws CancellationException if it was killed
@@ -196,7 +207,7 @@ public final class Task<T extends @Nullable Object> {
       if (here != hub) return Hub.await(toCompletableFuture());
       asking++;
       try {
-        join();
+        join(here);
       } finally {
         asking--;
       }
@@ -301,6 +312,10 @@ public final class Task<T extends @Nullable Object> {
     links.add(link);
   }
 
+  private void removeLink(Runnable link) {
+    if (links != null) links.remove(link);
+  }
+
   // Ending it
 
   /**
@@ -310,8 +325,8 @@ public final class Task<T extends @Nullable Object> {
    */
   public void kill() {
     if (isDone()) return;
-    if (scheduler.requireCurrent() == this) throw new GreenletExit();
-    interruptHere(new GreenletExit());
+    if (current() == this) throw new GreenletExit();
+    interrupt(new GreenletExit());
     join();
   }
 
@@ -343,21 +358,6 @@ public final class Task<T extends @Nullable Object> {
     }
   }
 
-  /** Raises the first exception that was to be raised while it did not wait. */
-  void raiseInterrupt() {
-    if (interrupts == null) return;
-    Throwable first = interrupts.poll();
-    if (interrupts.isEmpty()) interrupts = null;
-    if (first != null) throw Sneaky.unchecked(first);
-  }
-
-  /** Takes back what has not been raised yet; whether there was any. */
-  boolean forget(Throwable exception) {
-    return interrupts != null && interrupts.remove(exception);
-  }
-
-  // Running, in the hub's thread
-
   /** Whether its greenlet has been suspended by a switch that was none of the hub's. */
   private boolean isDetached() {
     return waiter == null
@@ -376,6 +376,21 @@ public final class Task<T extends @Nullable Object> {
     if (interrupts == null) interrupts = new ArrayDeque<>(1);
     interrupts.add(exception);
   }
+
+  /** Raises the first exception that was to be raised while it did not wait. */
+  void raiseInterrupt() {
+    if (interrupts == null) return;
+    Throwable first = interrupts.poll();
+    if (interrupts.isEmpty()) interrupts = null;
+    if (first != null) throw Sneaky.unchecked(first);
+  }
+
+  /** Takes back what has not been raised yet; whether there was any. */
+  boolean forget(Throwable exception) {
+    return interrupts != null && interrupts.remove(exception);
+  }
+
+  // Running, in the hub's thread
 
   TaskScheduler scheduler() {
     return scheduler;

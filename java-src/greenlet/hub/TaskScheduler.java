@@ -151,12 +151,24 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   /** The task that runs, or the placeholder for code outside of any; to be called in the thread of the hub. */
   @SuppressWarnings("NullAway") // between one task and the next nobody asks
   Task<?> requireCurrent() {
-    if (loop.isHere()) return current;
+    requireHere("wait in");
+    return current;
+  }
+
+  /** As {@link #requireCurrent}, of a hub that {@link Hub#current} has just returned, and which is here. */
+  @SuppressWarnings("NullAway")
+  Task<?> current() {
+    return current;
+  }
+
+  void requireHere(String verb) {
+    if (loop.isHere()) return;
     Greenlet root = loop.root();
     throw new WrongThreadException(
-        "thread %s cannot wait in %s, which %s; spawn a task there, or ask for a future"
+        "thread %s cannot %s %s, which %s; spawn a task there, and wait for that"
             .formatted(
                 EventLoop.describe(Thread.currentThread()),
+                verb,
                 hub,
                 root == null
                     ? "is not running"

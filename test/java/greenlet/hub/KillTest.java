@@ -2,6 +2,7 @@ package greenlet.hub;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.Greenlet;
@@ -13,6 +14,8 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.function.Executable;
@@ -122,5 +125,45 @@ class KillTest {
       t.kill();
     });
     assertEquals(List.of("value", "exit arrived"), trace);
+  }
+
+  @RootTest
+  @DisplayName("Other threads may wait for a task and kill it; their own hub waits")
+  void fromOtherThreads() throws Throwable {
+    Hub hub = Hub.realTime();
+    var other =
+        Threads.PLATFORM.start(
+            "other",
+            () -> {
+              List<Object> seen = new ArrayList<>();
+              Task<?> sleeper =
+                  hub.spawn(Threads.callable(() -> Hub.sleep(Duration.ofSeconds(1000))));
+              seen.add(sleeper.join(Duration.ofMillis(1)));
+              assertThrows(TimeoutException.class, () -> sleeper.result(Duration.ofMillis(1)));
+              sleeper.kill();
+              seen.add(sleeper.isDone());
+              assertThrows(CancellationException.class, sleeper::result);
+              Task<String> good =
+                  hub.spawn(() -> {
+                    Hub.sleep(Duration.ofMillis(1));
+                    return "value";
+                  });
+              good.join();
+              seen.add(good.result());
+              Task<Object> bad =
+                  hub.spawn(() -> {
+                    Hub.sleep(Duration.ofMillis(1));
+                    throw new IllegalArgumentException();
+                  });
+              assertThrows(IllegalArgumentException.class, bad::result);
+              assertThrows(WrongThreadException.class, hub::tasks);
+              assertThrows(WrongThreadException.class, hub::join);
+              return seen;
+            });
+    List<Object> seen = hub.run(() -> Hub.awaitFuture(other));
+    assertEquals(List.of(false, true, "value"), seen);
+    WrongThreadException e =
+        Hub.realTime().run(() -> assertThrows(WrongThreadException.class, hub::tasks));
+    assertTrue(e.getMessage().contains("be asked for the tasks of Hub@"), e::getMessage);
   }
 }
