@@ -287,6 +287,11 @@ abstract sealed class EventLoop {
 
   final void endWaitForOutside(Object waiter) {
     waitsForOutside--;
+    forget(waiter);
+  }
+
+  /** Takes back {@link #poll}: it is over, or given up. */
+  final void forget(Object waiter) {
     if (!polled.isEmpty()) polled.remove(waiter);
   }
 

@@ -133,11 +133,15 @@ public final class Waiter<T extends @Nullable Object> {
 
   private boolean end(Object how) {
     if (!OUTCOME.compareAndSet(this, null, how)) return false;
-    hub.scheduler.inThread(() -> {
-      // else it has seen the outcome before it waited, or waits no longer
-      if (greenlet != null) hub.scheduler.loop.addReady(greenlet);
-    });
+    hub.scheduler.inThread(this::ended);
     return true;
+  }
+
+  private void ended() {
+    EventLoop loop = hub.scheduler.loop;
+    loop.forget(this);
+    // else it has seen the outcome before it waited, or waits no longer
+    if (greenlet != null) loop.addReady(greenlet);
   }
 
   /**
@@ -161,7 +165,7 @@ public final class Waiter<T extends @Nullable Object> {
   public Thread wakeWith(Callable<? extends T> call, BooleanSupplier isComplete) {
     if (call == null)
       throw new IllegalArgumentException("nothing to run in another thread: got null");
-    hub.scheduler.loop.poll(this, () -> endIfComplete(call, isComplete));
+    if (!isOver()) hub.scheduler.loop.poll(this, () -> endIfComplete(call, isComplete));
     Thread[] thread = new Thread[1];
     // The JDK holds a virtual thread until it ends, unless only an executor does: so what waits
     // for ever can be collected.
