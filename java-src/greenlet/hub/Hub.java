@@ -121,7 +121,7 @@ public final class Hub implements Executor {
   public static Hub on(Executor executor, @Nullable ScheduledExecutorService timers) {
     if (executor == null)
       throw new IllegalArgumentException("a hub needs an executor to run on: got null");
-    return new Hub(new EventLoop.Guest(executor, timers));
+    return new Hub(new GuestLoop(executor, timers));
   }
 
   /**

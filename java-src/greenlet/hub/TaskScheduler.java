@@ -46,7 +46,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   // Running
 
   <T extends @Nullable Object> T run(Callable<? extends T> body) {
-    if (loop instanceof EventLoop.Guest)
+    if (loop instanceof GuestLoop)
       throw new IllegalStateException(hub + " cannot be run: its executor does that");
     if (loop.root() != null)
       throw new IllegalStateException(hub + " cannot be run: it runs already");
