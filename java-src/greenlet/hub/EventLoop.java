@@ -3,7 +3,6 @@ package greenlet.hub;
 import greenlet.Greenlet;
 import greenlet.Scheduler;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,6 +18,10 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
    * A greenlet that waits or ends gives the control to the next one that is ready, directly. The loop is a greenlet of its
    * own, the parent of all tasks, and runs where nobody is ready. So if it finds that one of the tenant's is running, somebody
    * has switched to the loop by hand.
+   *
+   * A StackOverflowError or an OutOfMemoryError can strike in any call. So what others rely on is changed after the last call that
+   * can fail, or put back in one place that catches: a message or a timer whose action is struck is kept and done later, when
+   * there may be room; a greenlet that could not be suspended is taken back.
    */
 
   /** Whose greenlets it runs. Its text is that of the hub. */
@@ -40,10 +43,14 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   }
 
   private final Queue<Runnable> inbox = new ConcurrentLinkedQueue<>();
+
+  /** A message that an error has struck, to be read again. */
+  private @Nullable Runnable struck;
+
   private final Timers timers = new Timers();
 
   /** Not final, so that tests can count what is done with it. */
-  ArrayDeque<Greenlet> ready = new ArrayDeque<>();
+  ReadyQueue ready = new ReadyQueue();
 
   /** How many of those that are ready have a turn before inbox and timers are looked at. */
   private int left;
@@ -117,7 +124,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   /** Takes nothing more from other threads, and does what they have sent. */
   final void close() {
     isOver = true;
-    for (Runnable r = inbox.poll(); r != null; r = inbox.poll()) r.run();
+    readInbox();
   }
 
   /** It does not run any longer. */
@@ -175,31 +182,39 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     ready.add(greenlet);
   }
 
-  /** Suspends the current greenlet until it has its turn again. */
-  final void giveWay() {
+  /** Suspends {@code here}, the current greenlet, until it has its turn again. If that is refused, nothing has happened. */
+  final void giveWay(Greenlet here) {
     Greenlet next = null;
     try {
       next = next();
       next.switchTo();
     } catch (Throwable t) {
-      if (!tenant.isRunning()) takeBack(next);
+      if (!tenant.isRunning()) takeBack(here, next);
       throw t;
     }
   }
 
-  /** The current greenlet could not be suspended, and nothing has happened. */
-  private void takeBack(@Nullable Greenlet next) {
+  /** {@code here} could not be suspended, so that {@code next} does not run. */
+  private void takeBack(Greenlet here, @Nullable Greenlet next) {
     // there is one where it gave way, or has been woken meanwhile
-    ready.removeLastOccurrence(Greenlet.current());
-    if (next == null || next == loop) return;
+    ready.removeLast(here);
+    if (next != null && next != loop) putBack(next);
+  }
+
+  private void putBack(Greenlet next) {
     ready.addFirst(next);
     left++;
   }
 
   /** The end of the current greenlet, which gives the control to the next one and not to its parent. */
   final void leave() {
-    Greenlet next = next();
-    if (next != loop) Scheduler.setSuccessor(next);
+    Greenlet next = null;
+    try {
+      next = next();
+      if (next != loop) Scheduler.setSuccessor(next);
+    } catch (VirtualMachineError e) { // the parent is the loop, which goes on
+      if (next != null && next != loop) putBack(next);
+    }
   }
 
   /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
@@ -209,8 +224,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   }
 
   private Greenlet take() {
+    Greenlet next = ready.take();
     left--;
-    return ready.remove();
+    return next;
   }
 
   // Rounds
@@ -238,9 +254,23 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   /** Begins a round. */
   private void collect() {
     beginRound();
-    for (Runnable r = inbox.poll(); r != null; r = inbox.poll()) r.run();
+    if (!inboxIsEmpty()) readInbox();
     if (!timers.isEmpty()) timers.fire(now());
     left = ready.size();
+  }
+
+  private void readInbox() {
+    Timers.requireStack();
+    Runnable message = struck != null ? struck : inbox.poll();
+    struck = null;
+    for (; message != null; message = inbox.poll()) {
+      try {
+        message.run();
+      } catch (VirtualMachineError e) {
+        struck = message;
+        throw e;
+      }
+    }
   }
 
   /** A round of its own, in a greenlet that is none of the tenant's. */
@@ -310,11 +340,11 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   }
 
   final boolean inboxIsEmpty() {
-    return inbox.isEmpty();
+    return inbox.isEmpty() && struck == null;
   }
 
   final boolean hasReady() {
-    return !ready.isEmpty() || !inbox.isEmpty();
+    return ready.size() > 0 || !inboxIsEmpty();
   }
 
   /** In a thread that has nothing else to do. */

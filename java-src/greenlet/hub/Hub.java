@@ -173,7 +173,7 @@ public final class Hub implements Executor {
    * @throws RejectedExecutionException if the hub has been run, and is not running again: nothing would run the task
    */
   public <T extends @Nullable Object> Task<T> spawn(Callable<? extends T> body) {
-    return scheduler.spawn(null, body);
+    return scheduler.spawn(null, null, body);
   }
 
   /**
@@ -186,7 +186,7 @@ public final class Hub implements Executor {
    */
   public <T extends @Nullable Object> Task<T> spawn(
       @Nullable String name, Callable<? extends T> body) {
-    return scheduler.spawn(name, body);
+    return scheduler.spawn(null, name, body);
   }
 
   /**
@@ -200,7 +200,7 @@ public final class Hub implements Executor {
    */
   public <T extends @Nullable Object> Task<T> spawnLater(
       Duration delay, @Nullable String name, Callable<? extends T> body) {
-    return scheduler.spawnLater(delay, name, body);
+    return scheduler.spawn(delay, name, body);
   }
 
   /**

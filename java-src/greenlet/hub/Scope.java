@@ -101,6 +101,7 @@ abstract sealed class Scope implements DynamicExtent {
       } catch (Signal s) {
         if (s != signal) throw s;
       } finally {
+        super.isAside = true; // whatever happens to the timer
         putAside();
         owner.forget(signal);
       }
@@ -241,6 +242,10 @@ abstract sealed class Scope implements DynamicExtent {
     boolean add(Task<?> task) {
       tasks.add(task);
       return !ending;
+    }
+
+    void remove(Task<?> task) {
+      tasks.remove(task);
     }
 
     /** A task of its has ended; {@code thrown} by what exception, if it was killed or came to its end none. */

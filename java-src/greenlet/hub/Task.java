@@ -424,6 +424,11 @@ public final class Task<T extends @Nullable Object> {
     return home == null || home.add(this);
   }
 
+  /** Takes back {@link #joinScope}. */
+  void leaveScope() {
+    if (home != null) home.remove(this);
+  }
+
   /** For other schedulers that run within it. */
   Map<Object, Object> locals() {
     if (locals == null) locals = new IdentityHashMap<>(1);

@@ -58,7 +58,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     }
     Scheduler outerScheduler = enter();
     try {
-      Task<T> task = hub.spawn(body);
+      Task<T> task = spawn(null, null, body);
       task.isAsked();
       main = task;
       try {
@@ -190,17 +190,17 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     loop.addReady(here);
     me.gaveWay = here;
     try {
-      park(me);
+      park(me, here);
     } finally {
       me.gaveWay = null;
     }
   }
 
-  /** Suspends the greenlet that runs as {@code me}, until it has its turn again. */
-  void park(Task<?> me) {
+  /** Suspends {@code here}, the greenlet that runs as {@code me}, until it has its turn again. */
+  void park(Task<?> me, Greenlet here) {
     current = null;
     try {
-      loop.giveWay();
+      loop.giveWay(here);
     } finally {
       current = me;
       if (me == outsider) restIfIdle();
@@ -250,8 +250,13 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   private boolean inThread(boolean isHere, Runnable action) {
     if (!isHere) return loop.post(action);
     action.run();
-    if (current == outsider) loop.wake();
+    wakeIfOutside();
     return true;
+  }
+
+  /** In the thread of the hub: somebody may be ready, and where no task runs, a loop that is a guest does not know. */
+  void wakeIfOutside() {
+    if (current == outsider) loop.wake();
   }
 
   private void requireTaken(boolean isTaken) {
@@ -263,38 +268,19 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
 
   // Which there are
 
-  /** A new task, which is ready: of the scope that the current one is in. */
-  <T extends @Nullable Object> Task<T> spawn(@Nullable String name, Callable<? extends T> body) {
+  /** A new task, of the scope that the current one is in; it is ready, or will be when {@code delay} is over. */
+  <T extends @Nullable Object> Task<T> spawn(
+      @Nullable Duration delay, @Nullable String name, Callable<? extends T> body) {
     boolean isHere = loop.isHere();
     Task<T> task = newTask(name, body, isHere && current != null ? current.scope : null);
-    requireTaken(
-        inThread(
-            isHere,
-            () -> {
-              if (add(task)) enqueue(task);
-            }));
-    return task;
-  }
-
-  /** As {@link #spawn}, later. */
-  <T extends @Nullable Object> Task<T> spawnLater(
-      Duration delay, @Nullable String name, Callable<? extends T> body) {
-    boolean isHere = loop.isHere();
-    Task<T> task = newTask(name, body, isHere && current != null ? current.scope : null);
-    requireTaken(
-        inThread(
-            isHere,
-            () -> {
-              if (add(task)) task.start = loop.at(delay, () -> enqueue(task));
-            }));
+    requireTaken(inThread(isHere, () -> add(task, delay)));
     return task;
   }
 
   /** A new task of the hub alone, whatever scope the current one is in. Called in the hub's thread. */
   void spawnFree(Callable<?> body) {
     requireTaken(loop.isHere());
-    Task<?> task = newTask(null, body, null);
-    if (add(task)) enqueue(task);
+    add(newTask(null, body, null), null);
   }
 
   private <T extends @Nullable Object> Task<T> newTask(
@@ -307,12 +293,23 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     return task;
   }
 
-  /** Whether the new task is to run; not, if what it belongs to is ending. */
-  private boolean add(Task<?> task) {
-    task.insertBefore(outsider);
+  /** Takes a new task up, to run when its time comes; not at all, if what it belongs to is ending. */
+  private void add(Task<?> task, @Nullable Duration delay) {
+    boolean runs = task.joinScope() && !ending;
+    try {
+      if (runs) schedule(task, delay);
+    } catch (VirtualMachineError e) {
+      task.leaveScope();
+      throw e;
+    }
+    task.insertBefore(outsider); // the last that can fail, and least likely to
     tasks++;
-    if (ending || !task.joinScope()) task.interruptHere(new GreenletExit());
-    return !task.isDone();
+    if (!runs) task.interruptHere(new GreenletExit());
+  }
+
+  private void schedule(Task<?> task, @Nullable Duration delay) {
+    if (delay == null) enqueue(task);
+    else task.start = loop.at(delay, () -> enqueue(task));
   }
 
   void remove(Task<?> task) {

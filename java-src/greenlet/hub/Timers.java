@@ -28,12 +28,14 @@ final class Timers {
   }
 
   Timer add(long time, Runnable action) {
+    requireStack();
     var timer = new Timer(time, made++, action);
     if (time != NEVER) timers.add(timer);
     return timer;
   }
 
   void cancel(Timer timer) {
+    requireStack();
     timers.remove(timer);
   }
 
@@ -48,7 +50,31 @@ final class Timers {
 
   /** Does what is due at {@code now}. */
   void fire(long now) {
-    while (next() <= now && !timers.isEmpty()) timers.pollFirst().action.run();
+    requireStack();
+    while (!timers.isEmpty() && next() <= now) {
+      Timer timer = timers.first();
+      try {
+        timer.action.run();
+      } catch (VirtualMachineError e) { // it stays, and fires again
+        throw e;
+      } catch (Throwable t) {
+        timers.remove(timer);
+        throw t;
+      }
+      timers.remove(timer);
+    }
+  }
+
+  /**
+   * Throws a StackOverflowError unless there is room for the JDK's collections to do their work in: one that struck in the midst of
+   * that would leave them broken.
+   */
+  static void requireStack() {
+    descend(30);
+  }
+
+  private static int descend(int frames) {
+    return frames == 0 ? 0 : descend(frames - 1) + 1;
   }
 
   /** As nanoseconds; what is more than 292 years is endless. */

@@ -82,11 +82,12 @@ public final class Waiter<T extends @Nullable Object> {
     TaskScheduler scheduler = hub.scheduler;
     scheduler.requireMayWait(me);
     Waiter<?> before = me.waiter;
-    me.waiter = this;
-    greenlet = Greenlet.current();
+    Greenlet here = Greenlet.current();
     if (outside) scheduler.loop.beginWaitForOutside();
+    me.waiter = this;
+    greenlet = here;
     try {
-      scheduler.park(me);
+      scheduler.park(me, here);
       if (!isOver()) {
         throw new IllegalStateException(
             "%s waits for %s, and somebody has switched to it; only its hub may do that"
@@ -132,11 +133,24 @@ public final class Waiter<T extends @Nullable Object> {
   }
 
   private boolean end(Object how) {
+    TaskScheduler scheduler = hub.scheduler;
+    boolean isHere = scheduler.loop.isHere();
     if (!OUTCOME.compareAndSet(this, null, how)) return false;
-    hub.scheduler.inThread(this::ended);
+    if (!isHere) {
+      scheduler.loop.post(this::ended);
+      return true;
+    }
+    try {
+      ended();
+    } catch (VirtualMachineError e) {
+      outcome = null; // as if nobody had called
+      throw e;
+    }
+    scheduler.wakeIfOutside();
     return true;
   }
 
+  /** In the hub's thread. */
   private void ended() {
     EventLoop loop = hub.scheduler.loop;
     loop.forget(this);

@@ -11,7 +11,6 @@ import greenlet.testing.LeakCheck;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -34,14 +33,13 @@ class KillTest {
   }
 
   /** Counts how many greenlets are looked at. */
-  @SuppressWarnings("serial")
-  private static final class Counting extends ArrayDeque<Greenlet> {
+  private static final class Counting extends ReadyQueue {
     private long looks;
 
     @Override
-    public boolean contains(Object o) {
+    void removeLast(Greenlet greenlet) {
       looks += size();
-      return super.contains(o);
+      super.removeLast(greenlet);
     }
   }
 

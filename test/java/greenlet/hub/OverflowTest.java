@@ -1,0 +1,119 @@
+package greenlet.hub;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import greenlet.testing.LeakCheck;
+import greenlet.testing.RootTest;
+import greenlet.testing.Threads;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** A StackOverflowError in the midst of what a hub does, at each depth where there can be one. */
+@ExtendWith(LeakCheck.class)
+class OverflowTest {
+  /** Calls {@code action} on the last frames of the stack, so that it overflows, at first as early as can be, and later and later. */
+  private static int onTheEdge(int depth, Runnable action) {
+    try {
+      return onTheEdge(depth + 1, action);
+    } catch (StackOverflowError edge) {
+      try {
+        action.run();
+        throw new Enough(depth);
+      } catch (StackOverflowError again) {
+        throw again; // a frame further out there is more room
+      }
+    }
+  }
+
+  /** The action has come to its end. */
+  private static final class Enough extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    Enough(int depth) {
+      super("at depth " + depth, null, false, false);
+    }
+  }
+
+  private static void untilItFits(Runnable action) {
+    try {
+      onTheEdge(0, action);
+    } catch (Enough e) {
+      return;
+    }
+    throw new AssertionError("it never fitted");
+  }
+
+  @RootTest
+  @DisplayName("A wake that overflows has not been, and can be tried again")
+  void wake() {
+    Hub.realTime()
+        .run(
+            Threads.callable(() -> {
+              for (int round = 0; round < 100; round++) {
+                var w = new Waiter<String>("a value");
+                Task<String> waits = Hub.current().spawn(w::await);
+                Hub.sleep(Duration.ZERO);
+                untilItFits(() -> w.wake("woken"));
+                assertEquals("woken", waits.result());
+              }
+            }));
+  }
+
+  @RootTest
+  @DisplayName("A spawn that overflows leaves no task that never runs")
+  void spawn() {
+    Hub.realTime()
+        .run(
+            Threads.callable(() -> {
+              int[] ran = {0};
+              for (int before = 0; before < 100; before = ran[0]) {
+                untilItFits(() -> Hub.current().spawn(() -> ran[0]++));
+                Hub.current().join();
+                assertTrue(ran[0] > before);
+                assertEquals(1, Hub.current().tasks().size());
+              }
+            }));
+  }
+
+  @RootTest
+  @DisplayName(
+      "What another thread has sent, and what a timer is to do, is done later if an error strikes it")
+  void messagesAndTimers() {
+    Hub hub = Hub.virtualTime();
+    List<Object> trace = new ArrayList<>();
+    hub.run(
+        Threads.callable(() -> {
+          EventLoop loop = hub.scheduler.loop;
+          loop.post(failingOnce(trace, "message"));
+          loop.post(() -> trace.add("second message"));
+          assertThrows(StackOverflowError.class, () -> Hub.sleep(Duration.ZERO));
+          Hub.sleep(Duration.ZERO);
+          loop.at(Duration.ZERO, failingOnce(trace, "timer"));
+          loop.at(Duration.ZERO, () -> trace.add("second timer"));
+          assertThrows(StackOverflowError.class, () -> Hub.sleep(Duration.ZERO));
+          Hub.sleep(Duration.ZERO);
+          assertEquals(
+              List.of(
+                  "error in message",
+                  "message",
+                  "second message",
+                  "error in timer",
+                  "timer",
+                  "second timer"),
+              trace);
+        }));
+  }
+
+  private static Runnable failingOnce(List<Object> trace, String what) {
+    return () -> {
+      boolean failed = trace.contains("error in " + what);
+      trace.add(failed ? what : "error in " + what);
+      if (!failed) throw new StackOverflowError();
+    };
+  }
+}
