@@ -123,8 +123,10 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Takes nothing more from other threads, and does what they have sent. */
   final void close() {
-    isOver = true;
-    readInbox();
+    synchronized (inbox) {
+      isOver = true;
+      readInbox();
+    }
   }
 
   /** It does not run any longer. */
@@ -283,11 +285,14 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Has {@code action} run in its thread, when the next round begins; false if it has run and takes nothing. Called from any thread. */
   final boolean post(Runnable action) {
-    if (isOver) return false;
-    inbox.add(action);
-    if (isOver && inbox.remove(action)) return false; // else it has been done at the end
-    wake();
-    return true;
+    boolean isAdded = !isOver && inbox.add(action);
+    if (isAdded && !isOver) {
+      wake();
+      return true;
+    }
+    synchronized (inbox) { // when all has been read that came before
+      return isAdded && !inbox.remove(action);
+    }
   }
 
   /** Has {@code action} run in its thread when {@code delay} is over; one that is negative is over. */
