@@ -188,7 +188,8 @@
         pool (apply spawn-in pool f args)
         after (.spawnLater ^Hub hub (duration after) name ^Callable #(apply f args))
         :else (.spawn ^Hub hub name ^Callable #(apply f args))))
-    (.spawn (Hub/current) ^Callable (if args #(apply f args) (the-function f "what spawn is given")))))
+    (let [^Callable body (if args #(apply f args) (the-function f "what spawn is given"))]
+      (.spawn (Hub/current) body))))
 
 (defn spawn-later
   "As `spawn`, but the task begins so many seconds later, at the earliest. It can be killed before.

@@ -81,7 +81,7 @@
    (when-not (ifn? f)
      (throw (IllegalArgumentException. (str "a tasklet needs a function to run; got " (pr-str f)))))
    (check-name (:name options) "a tasklet")
-   (let [t (Tasklet/of (reify Body (run [_ _] (f))) (:name options))]
+   (let [t (Tasklet/of ^Body (reify Body (run [_ _] (f))) ^String (:name options))]
      (if (:paused options) t (.insert t)))))
 
 (defmacro tasklet

@@ -7,9 +7,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -59,6 +57,11 @@ import org.jspecify.annotations.Nullable;
 public final class Hub implements Executor {
   /** The one that runs in the thread, if there is one. */
   static final RootLocal<@Nullable Hub> OF_ROOT = new RootLocal<>();
+
+  private static final String BODY = "there is no body to run";
+  private static final String LIMIT =
+      "a limit is needed; where there is none, call the body itself";
+  private static final String SOURCE = "there is nothing to wait for";
 
   final TaskScheduler scheduler;
   private final EventLoop loop;
@@ -119,9 +122,7 @@ public final class Hub implements Executor {
    * @return the hub; it runs on its own as soon as it has tasks
    */
   public static Hub on(Executor executor, @Nullable ScheduledExecutorService timers) {
-    if (executor == null)
-      throw new IllegalArgumentException("a hub needs an executor to run on: got null");
-    return new Hub(new GuestLoop(executor, timers));
+    return new Hub(new GuestLoop(require(executor, "a hub needs an executor to run on"), timers));
   }
 
   /**
@@ -160,7 +161,16 @@ public final class Hub implements Executor {
    * @throws IllegalStateException within a task, or if this hub runs already or is one of an event loop of somebody else's
    */
   public <T extends @Nullable Object> T run(Callable<? extends T> body) {
-    return scheduler.run(body);
+    return scheduler.run(require(body, BODY));
+  }
+
+  /**
+   * As {@link #run(Callable)}, for a body without a result.
+   *
+   * @param body what the task runs
+   */
+  public void run(Task.Action body) {
+    run(callable(body));
   }
 
   /**
@@ -173,7 +183,17 @@ public final class Hub implements Executor {
    * @throws RejectedExecutionException if the hub has been run, and is not running again: nothing would run the task
    */
   public <T extends @Nullable Object> Task<T> spawn(Callable<? extends T> body) {
-    return scheduler.spawn(null, null, body);
+    return scheduler.spawn(null, null, require(body, BODY));
+  }
+
+  /**
+   * As {@link #spawn(Callable)}, for a body without a result.
+   *
+   * @param body what it runs
+   * @return the task
+   */
+  public Task<?> spawn(Task.Action body) {
+    return spawn(callable(body));
   }
 
   /**
@@ -186,7 +206,18 @@ public final class Hub implements Executor {
    */
   public <T extends @Nullable Object> Task<T> spawn(
       @Nullable String name, Callable<? extends T> body) {
-    return scheduler.spawn(null, name, body);
+    return scheduler.spawn(null, name, require(body, BODY));
+  }
+
+  /**
+   * As {@link #spawn(String, Callable)}, for a body without a result.
+   *
+   * @param name what {@link Task#name} returns; null for one that is made up
+   * @param body what it runs
+   * @return the task
+   */
+  public Task<?> spawn(@Nullable String name, Task.Action body) {
+    return spawn(name, callable(body));
   }
 
   /**
@@ -200,7 +231,20 @@ public final class Hub implements Executor {
    */
   public <T extends @Nullable Object> Task<T> spawnLater(
       Duration delay, @Nullable String name, Callable<? extends T> body) {
-    return scheduler.spawn(delay, name, body);
+    require(delay, "a task that is to run later needs a delay");
+    return scheduler.spawn(delay, name, require(body, BODY));
+  }
+
+  /**
+   * As {@link #spawnLater(Duration, String, Callable)}, for a body without a result.
+   *
+   * @param delay how much later
+   * @param name what {@link Task#name} returns; null for one that is made up
+   * @param body what it runs
+   * @return the task
+   */
+  public Task<?> spawnLater(Duration delay, @Nullable String name, Task.Action body) {
+    return spawnLater(delay, name, callable(body));
   }
 
   /**
@@ -212,7 +256,7 @@ public final class Hub implements Executor {
    */
   @Override
   public void execute(Runnable body) {
-    spawn(Executors.callable(body));
+    spawn(Executors.callable(require(body, BODY)));
   }
 
   /** Waits until this hub has no tasks, but for the one that calls. Called from its thread. */
@@ -237,9 +281,7 @@ public final class Hub implements Executor {
    * @return this hub
    */
   public Hub onFailure(BiConsumer<? super Task<?>, ? super Throwable> handler) {
-    if (handler == null)
-      throw new IllegalArgumentException("a hub needs a handler for failures: got null");
-    scheduler.setHandler(handler);
+    scheduler.setHandler(require(handler, "a hub needs a handler for failures"));
     return this;
   }
 
@@ -252,7 +294,7 @@ public final class Hub implements Executor {
    * @throws IllegalStateException if the hub is in somebody else's event loop
    */
   public Hub sleeper(Sleeper sleeper) {
-    if (sleeper == null) throw new IllegalArgumentException("a hub needs a sleeper: got null");
+    require(sleeper, "a hub needs a sleeper");
     if (loop.root() != null) scheduler.requireHere("set the sleeper of");
     loop.setSleeper(sleeper);
     return this;
@@ -284,19 +326,8 @@ public final class Hub implements Executor {
    * @param duration how long, at least
    */
   public static void sleep(Duration duration) {
-    Hub hub = current();
-    if (duration.isZero() || duration.isNegative()) {
-      hub.scheduler.yield();
-      return;
-    }
-    var over = new Waiter<@Nullable Object>(hub, null, false);
-    Timers.Timer timer = hub.loop.at(duration, () -> over.wake(null));
-    over.waitsFor = timer;
-    try {
-      over.await();
-    } finally {
-      hub.loop.cancel(timer);
-    }
+    require(duration, "a time to sleep is needed; Duration.ZERO lets the others have their turn");
+    current().scheduler.sleep(duration);
   }
 
   /**
@@ -314,7 +345,18 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T timeout(Duration limit, Callable<? extends T> body)
       throws TimeoutException {
-    return limit(limit).call(body, null);
+    return new Scope.Limit(here(), require(limit, LIMIT)).call(require(body, BODY), null);
+  }
+
+  /**
+   * As {@link #timeout(Duration, Callable)}, for a body without a result.
+   *
+   * @param limit how long
+   * @param body what to run
+   * @throws TimeoutException if the limit ended the body
+   */
+  public static void timeout(Duration limit, Task.Action body) throws TimeoutException {
+    timeout(limit, callable(body));
   }
 
   /**
@@ -329,11 +371,19 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T timeout(
       Duration limit, Callable<? extends T> body, Callable<? extends T> otherwise) {
-    return limit(limit).call(body, otherwise);
+    require(otherwise, "a limit needs something to run where it runs out, or none at all");
+    return new Scope.Limit(here(), require(limit, LIMIT)).call(require(body, BODY), otherwise);
   }
 
-  private static Scope.Limit limit(Duration limit) {
-    return new Scope.Limit(current().scheduler.current(), limit);
+  /**
+   * As {@link #timeout(Duration, Callable, Callable)}, for bodies without a result.
+   *
+   * @param limit how long
+   * @param body what to run
+   * @param otherwise what to run then
+   */
+  public static void timeout(Duration limit, Task.Action body, Task.Action otherwise) {
+    timeout(limit, callable(body), callable(otherwise));
   }
 
   /**
@@ -353,7 +403,16 @@ public final class Hub implements Executor {
    *     killed then, and not waited for
    */
   public static <T extends @Nullable Object> T scope(Callable<? extends T> body) {
-    return new Scope.Tasks(current().scheduler.current()).call(body, false);
+    return new Scope.Tasks(here()).call(require(body, BODY), false);
+  }
+
+  /**
+   * As {@link #scope(Callable)}, for a body without a result.
+   *
+   * @param body what to run
+   */
+  public static void scope(Task.Action body) {
+    scope(callable(body));
   }
 
   /**
@@ -364,7 +423,16 @@ public final class Hub implements Executor {
    * @return the result of the body
    */
   public static <T extends @Nullable Object> T joiningScope(Callable<? extends T> body) {
-    return new Scope.Tasks(current().scheduler.current()).call(body, true);
+    return new Scope.Tasks(here()).call(require(body, BODY), true);
+  }
+
+  /**
+   * As {@link #joiningScope(Callable)}, for a body without a result.
+   *
+   * @param body what to run
+   */
+  public static void joiningScope(Task.Action body) {
+    joiningScope(callable(body));
   }
 
   /**
@@ -378,13 +446,7 @@ public final class Hub implements Executor {
    * @throws CancellationException if it was cancelled
    */
   public static <T extends @Nullable Object> T await(CompletionStage<? extends T> stage) {
-    if (stage == null) throw new IllegalArgumentException("nothing to wait for: got null");
-    var waiter = new Waiter<T>(current(), stage, true);
-    stage.whenComplete((value, e) -> {
-      if (e == null) waiter.wake(value);
-      else waiter.fail(unwrapped(e));
-    });
-    return waiter.await();
+    return new Waiter<T>(current(), require(stage, SOURCE), true).awaitStage(stage);
   }
 
   /**
@@ -396,8 +458,7 @@ public final class Hub implements Executor {
    * @return the value that the waiter was woken with; the exception that it was failed with comes out of this call
    */
   public static <T extends @Nullable Object> T await(Consumer<? super Waiter<T>> start) {
-    if (start == null) throw new IllegalArgumentException("nothing to wait for: got null");
-    var waiter = new Waiter<T>(current(), start, true);
+    var waiter = new Waiter<T>(current(), require(start, SOURCE), true);
     start.accept(waiter);
     return waiter.await();
   }
@@ -409,9 +470,7 @@ public final class Hub implements Executor {
    * @param thrown what came out of the wait
    */
   public static void postpone(Throwable thrown) {
-    if (thrown == null)
-      throw new IllegalArgumentException("nothing to raise in the next wait: got null");
-    current().scheduler.current().interruptHere(thrown);
+    here().interruptHere(require(thrown, "there is nothing to raise in the next wait"));
   }
 
   /**
@@ -423,8 +482,17 @@ public final class Hub implements Executor {
    * @return its result; what it throws comes out of this call
    */
   public static <T extends @Nullable Object> T offload(Callable<? extends T> call) {
-    var waiter = new Waiter<T>(current(), call, true);
-    return waiter.awaitOrInterrupt(waiter.wakeWith(call));
+    require(call, "there is nothing to run in another thread");
+    return new Waiter<T>(current(), call, true).awaitCall(call, () -> false);
+  }
+
+  /**
+   * As {@link #offload(Callable)}, for a call without a result.
+   *
+   * @param call what to run
+   */
+  public static void offload(Task.Action call) {
+    offload(callable(call));
   }
 
   /**
@@ -438,26 +506,31 @@ public final class Hub implements Executor {
    * @throws CancellationException if it was cancelled
    */
   public static <T extends @Nullable Object> T awaitFuture(Future<? extends T> future) {
-    if (future == null) throw new IllegalArgumentException("nothing to wait for: got null");
-    var waiter = new Waiter<T>(current(), future, true);
-    Thread thread =
-        waiter.wakeWith(
-            () -> {
-              try {
-                return future.get();
-              } catch (ExecutionException e) {
-                throw Sneaky.unchecked(unwrapped(e));
-              }
-            },
-            future::isDone);
-    return waiter.awaitOrInterrupt(thread);
+    require(future, SOURCE);
+    return new Waiter<T>(current(), future, true)
+        .awaitCall(() -> Waiter.get(future), future::isDone);
   }
 
-  private static Throwable unwrapped(Throwable t) {
-    return (t instanceof CompletionException || t instanceof ExecutionException)
-            && t.getCause() != null
-        ? t.getCause()
-        : t;
+  /** The task that runs in the calling thread, or the placeholder for code outside of any. */
+  private static Task<?> here() {
+    return current().scheduler.current();
+  }
+
+  private static Callable<@Nullable Void> callable(Task.Action action) {
+    require(action, BODY);
+    return () -> {
+      try {
+        action.run();
+        return null;
+      } catch (Throwable t) {
+        throw Sneaky.unchecked(t);
+      }
+    };
+  }
+
+  private static <X> X require(@Nullable X given, String need) {
+    if (given == null) throw new IllegalArgumentException(need + ": got null");
+    return given;
   }
 
   /** A hub cannot go on: all wait, and nothing is left that could wake one. The message lists the tasks and what each waits for. */

@@ -20,6 +20,11 @@ final class Outcome {
 
   static @Nullable Object open(@Nullable Object outcome) throws Throwable {
     if (outcome instanceof Failure f) throw f.thrown;
+    return value(outcome);
+  }
+
+  /** Of one that is no failure. */
+  static @Nullable Object value(@Nullable Object outcome) {
     return outcome == NULL ? null : outcome;
   }
 

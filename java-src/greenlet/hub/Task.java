@@ -29,6 +29,17 @@ import org.jspecify.annotations.Nullable;
  * @param <T> the type of the result
  */
 public final class Task<T extends @Nullable Object> {
+  /** The body of a task, or a part of one, that has no result. */
+  // no @FunctionalInterface: Clojure would take any function for one, and drop what that returns
+  public interface Action {
+    /**
+     * Runs once.
+     *
+     * @throws Throwable anything: it ends the task, or comes out of the call that runs this part of it
+     */
+    void run() throws Throwable;
+  }
+
   private static final AtomicInteger COUNT = new AtomicInteger();
 
   private final Hub hub;
@@ -169,7 +180,7 @@ public final class Task<T extends @Nullable Object> {
     if (isOutside) scheduler.inThread(() -> whenEnded(link));
     else addLink(link);
     try {
-      ended.await(me);
+      ended.awaitIn(me);
     } finally {
       if (isOutside && outcome == null) scheduler.inThread(() -> removeLink(link));
       else removeLink(link);
@@ -183,13 +194,7 @@ public final class Task<T extends @Nullable Object> {
    * @return whether it has ended
    */
   public boolean join(Duration limit) {
-    Hub.timeout(
-        limit,
-        () -> {
-          join();
-          return null;
-        },
-        () -> null);
+    Hub.timeout(limit, () -> join(), () -> {});
     return isDone();
   }
 
@@ -229,7 +234,7 @@ public final class Task<T extends @Nullable Object> {
    * @throws TimeoutException if it has not ended by then
    */
   public T result(Duration limit) throws TimeoutException {
-    return Hub.timeout(limit, this::result);
+    return Hub.timeout(limit, () -> result());
   }
 
   /**
@@ -255,13 +260,7 @@ public final class Task<T extends @Nullable Object> {
     Throwable thrown = exception();
     if (thrown instanceof GreenletExit) f.cancel(false);
     else if (thrown != null) f.completeExceptionally(thrown);
-    else {
-      try {
-        f.complete((T) Outcome.open(outcome));
-      } catch (Throwable t) {
-        throw new AssertionError(t);
-      }
-    }
+    else f.complete((T) Outcome.value(outcome));
   }
 
   /**

@@ -180,9 +180,25 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     if (me == outsider) loop.requireOwnThread();
   }
 
+  /** Suspends the current task for so long; for no time, until the others that are ready have had their turn. */
+  void sleep(Duration duration) {
+    if (duration.isZero() || duration.isNegative()) {
+      this.yield();
+      return;
+    }
+    var over = new Waiter<@Nullable Object>(hub, null, false);
+    Timers.Timer timer = loop.at(duration, () -> over.wake(null));
+    over.waitsFor = timer;
+    try {
+      over.await();
+    } finally {
+      loop.cancel(timer);
+    }
+  }
+
   /** The current task goes to the end of those that are ready. */
   @SuppressWarnings("NullAway") // it is running
-  void yield() {
+  private void yield() {
     Task<?> me = current;
     me.raiseInterrupt();
     requireMayWait(me);
@@ -285,7 +301,6 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
 
   private <T extends @Nullable Object> Task<T> newTask(
       @Nullable String name, Callable<? extends T> body, Scope.@Nullable Tasks home) {
-    if (body == null) throw new IllegalArgumentException("a task needs a body to run: got null");
     Task<T> task = new Task<>(hub, this, name, body, home);
     Greenlet parent = loop.greenletIfAny(); // read once: another thread may end the run
     // here, for its dynamic bindings

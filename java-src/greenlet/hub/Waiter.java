@@ -4,7 +4,11 @@ import greenlet.Greenlet;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -68,9 +72,45 @@ public final class Waiter<T extends @Nullable Object> {
   }
 
   /** In {@code me}, which is current. */
-  T await(Task<?> me) {
+  T awaitIn(Task<?> me) {
     if (outcome == null) suspend(me);
     return open();
+  }
+
+  /** Waits for {@code stage}. */
+  T awaitStage(CompletionStage<? extends T> stage) {
+    stage.whenComplete((value, e) -> {
+      if (e == null) wake(value);
+      else fail(unwrapped(e));
+    });
+    return await();
+  }
+
+  /** Waits for what another thread calls; to give up interrupts that. */
+  T awaitCall(Callable<? extends T> call, BooleanSupplier isComplete) {
+    Thread thread = wakeWith(call, isComplete);
+    try {
+      return await();
+    } catch (Throwable t) {
+      thread.interrupt();
+      throw t;
+    }
+  }
+
+  static <T extends @Nullable Object> T get(Future<? extends T> future)
+      throws InterruptedException {
+    try {
+      return future.get();
+    } catch (ExecutionException e) {
+      throw Sneaky.unchecked(unwrapped(e));
+    }
+  }
+
+  private static Throwable unwrapped(Throwable t) {
+    return (t instanceof CompletionException || t instanceof ExecutionException)
+            && t.getCause() != null
+        ? t.getCause()
+        : t;
   }
 
   private void suspend(Task<?> me) {
@@ -201,16 +241,6 @@ public final class Waiter<T extends @Nullable Object> {
       wake(call.call());
     } catch (Throwable t) {
       fail(t);
-    }
-  }
-
-  /** Waits; who gives up interrupts {@code thread}. */
-  T awaitOrInterrupt(Thread thread) {
-    try {
-      return await();
-    } catch (Throwable t) {
-      thread.interrupt();
-      throw t;
     }
   }
 

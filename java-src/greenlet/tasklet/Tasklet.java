@@ -47,6 +47,17 @@ import org.jspecify.annotations.Nullable;
  * <p>The model is that of <a href="https://stackless.readthedocs.io">Stackless Python</a>.
  */
 public final class Tasklet extends RingNode {
+  /** The body of a tasklet that takes no arguments. */
+  // no @FunctionalInterface: Clojure would take any function for one, and drop what that returns
+  public interface Action {
+    /**
+     * Runs once.
+     *
+     * @throws Throwable anything: it comes out of {@link #runAll}, or of what the main tasklet waits in
+     */
+    void run() throws Throwable;
+  }
+
   private static final AtomicInteger COUNT = new AtomicInteger();
 
   private final String name;
@@ -93,6 +104,33 @@ public final class Tasklet extends RingNode {
   public static Tasklet of(Body body, @Nullable String name) {
     if (body == null) throw new IllegalArgumentException("a tasklet needs a body to run: got null");
     return new Tasklet(body, name);
+  }
+
+  /**
+   * As {@link #of(Body)}, for a body that takes no arguments: what {@link #setup} gives it is not looked at.
+   *
+   * @param body what it will run
+   * @return the tasklet, paused
+   */
+  public static Tasklet of(Action body) {
+    return of(body, null);
+  }
+
+  /**
+   * As {@link #of(Body, String)}, for a body that takes no arguments.
+   *
+   * @param body what it will run
+   * @param name what {@link #name()} returns; null for one that is made up
+   * @return the tasklet, paused
+   */
+  public static Tasklet of(Action body, @Nullable String name) {
+    if (body == null) throw new IllegalArgumentException("a tasklet needs a body to run: got null");
+    return new Tasklet(
+        args -> {
+          body.run();
+          return null;
+        },
+        name);
   }
 
   // The thread

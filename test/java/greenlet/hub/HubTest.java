@@ -317,7 +317,8 @@ class HubTest {
         IllegalStateException.class,
         () -> Hub.on(Runnable::run).run(() -> 1),
         "its executor does that");
-    Refusal.assertRefused(IllegalArgumentException.class, () -> outer.spawn(null), "got null");
+    Refusal.assertRefused(
+        IllegalArgumentException.class, () -> outer.spawn((Callable<Object>) null), "got null");
   }
 
   @RootTest

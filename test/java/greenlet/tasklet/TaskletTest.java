@@ -82,7 +82,27 @@ class TaskletTest {
     assertRefused(IllegalStateException.class, () -> twice.setup("again"), twice.name());
     Tasklet.runAll();
     assertEquals("once", trace.get(4));
-    assertThrows(IllegalArgumentException.class, () -> Tasklet.of(null));
+    assertThrows(IllegalArgumentException.class, () -> Tasklet.of((Body) null));
+    assertThrows(IllegalArgumentException.class, () -> Tasklet.of((Tasklet.Action) null));
+  }
+
+  @RootTest
+  @DisplayName("A body that takes no arguments need not return anything")
+  void bodyWithoutArguments() {
+    Tasklet.of(() -> noted("plain")).insert();
+    assertEquals(
+        "named", Tasklet.of(() -> noted(Tasklet.current().name()), "named").insert().name());
+    Tasklet.of(
+            () -> {
+              throw new java.io.IOException("checked");
+            })
+        .insert();
+    assertThrows(java.io.IOException.class, Tasklet::runAll);
+    assertEquals(List.of("plain", "named"), trace);
+  }
+
+  private void noted(Object what) {
+    trace.add(what);
   }
 
   @RootTest
