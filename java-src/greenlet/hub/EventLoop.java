@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -32,8 +31,8 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     /** Somebody has switched to the loop, or thrown into it. */
     void intruded(@Nullable Throwable thrown);
 
-    /** Nothing will ever happen. */
-    void stuck();
+    /** Nothing will ever happen, or nothing has for too long. */
+    void stuck(String why);
 
     /** The thread has been interrupted while it slept. */
     void interrupted();
@@ -97,6 +96,12 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   /** Sets how the thread sleeps. */
   abstract void setSleeper(Sleeper sleeper);
 
+  /** Sets how long, in real time, virtual time waits for what is outside of the hub. */
+  void setPatience(Duration limit) {
+    throw new IllegalStateException(
+        tenant + " has real time, in which patience is a limit: use timeout");
+  }
+
   /** Whether time passes on its own. */
   boolean isReal() {
     return true;
@@ -112,6 +117,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** In its thread, when a round begins. */
   void beginRound() {}
+
+  /** In its thread, when nobody was ready and somebody is. */
+  void beginTurns() {}
 
   // Beginning and end
 
@@ -251,6 +259,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   private void nextRound() {
     endRound();
     collect();
+    if (left > 0) beginTurns();
   }
 
   /** Begins a round. */
@@ -352,6 +361,12 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     return ready.size() > 0 || !inboxIsEmpty();
   }
 
+  private static final String IMPATIENT =
+      "has waited for %s of real time for what is outside of it, and its patience has come to an end";
+
+  private static final String NOTHING_LEFT =
+      "would wait for ever: no task is ready, no timer is set, and nobody waits for anything outside of it";
+
   /** In a thread that has nothing else to do. */
   abstract static sealed class OwnThread extends EventLoop {
     private Sleeper sleeper = new ParkingSleeper();
@@ -394,35 +409,6 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     }
   }
 
-  static final class ParkingSleeper implements Sleeper {
-    private volatile @Nullable Thread sleeping;
-    private volatile boolean woken;
-
-    @Override
-    public void sleep(long nanos) {
-      // before it looks whether it has been woken, as wake writes before it looks who sleeps
-      sleeping = Thread.currentThread();
-      if (!woken) {
-        if (nanos == Timers.NEVER) LockSupport.park(this);
-        else LockSupport.parkNanos(this, nanos);
-      }
-      sleeping = null;
-      woken = false;
-    }
-
-    @Override
-    public void wake() {
-      woken = true;
-      LockSupport.unpark(sleeping);
-    }
-
-    @Override
-    public void poll() {}
-
-    @Override
-    public void close() {}
-  }
-
   static final class RealTime extends OwnThread {
     private final long origin = System.nanoTime();
 
@@ -437,7 +423,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
       long next = nextTimer();
       if (next != Timers.NEVER) sleep(next - now());
       else if (hasWaitsForOutside()) sleep(Timers.NEVER);
-      else tenant().stuck();
+      else tenant().stuck(NOTHING_LEFT);
     }
   }
 
@@ -445,6 +431,14 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   static final class VirtualTime extends OwnThread {
     private final boolean holds;
     private long now;
+
+    /** How long at most it waits, in real time, for what is outside of the hub. */
+    private long patience = Timers.NEVER;
+
+    /** Whether it has waited so since {@link #idleSince}. */
+    private boolean isIdle;
+
+    private long idleSince;
 
     /** {@code holds}: whether it stands still as well while a task waits for something outside of the hub. */
     VirtualTime(boolean holds) {
@@ -462,13 +456,32 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     }
 
     @Override
+    void setPatience(Duration limit) {
+      patience = Math.max(0, Timers.nanos(limit));
+    }
+
+    @Override
     void endRound() {
       if (hasReady() || pollAll()) return;
       long next = nextTimer();
       boolean waits = hasWaitsForOutside();
       if (next != Timers.NEVER && !(holds && waits)) now = Math.max(now, next);
-      else if (waits) sleep(Timers.NEVER);
-      else tenant().stuck();
+      else if (waits) sleepPatiently();
+      else tenant().stuck(NOTHING_LEFT);
+    }
+
+    private void sleepPatiently() {
+      long now = System.nanoTime();
+      if (!isIdle) idleSince = now;
+      isIdle = true;
+      long left = patience == Timers.NEVER ? patience : patience - (now - idleSince);
+      if (left > 0) sleep(left);
+      else tenant().stuck(IMPATIENT.formatted(Timers.text(Duration.ofNanos(patience))));
+    }
+
+    @Override
+    void beginTurns() {
+      isIdle = false;
     }
   }
 

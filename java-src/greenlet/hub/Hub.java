@@ -286,6 +286,33 @@ public final class Hub implements Executor {
   }
 
   /**
+   * Has exceptions that nobody is asking for end {@link #run}, and no handler hear of them: for tests. The first one ends the body,
+   * in its pending wait or its next one, and the others; it comes out of {@code run} when all tasks have ended, with what other
+   * exceptions there were suppressed on it. Called from its thread, or before it runs.
+   *
+   * @return this hub
+   * @throws IllegalStateException if the hub is in somebody else's event loop, and is not run
+   */
+  public Hub raiseFailures() {
+    scheduler.raiseFailures();
+    return this;
+  }
+
+  /**
+   * Limits how long, in real time, a hub of virtual time waits for what is outside of it, such as a future, while no timer is left
+   * or the clock is held: for tests, which then end in a {@link LoopExit} rather than never. Called from its thread, or before it
+   * runs.
+   *
+   * @param limit how long at most at a time
+   * @return this hub
+   * @throws IllegalStateException if the hub's time is real
+   */
+  public Hub patience(Duration limit) {
+    loop.setPatience(require(limit, "a hub's patience has a limit, or need not be set"));
+    return this;
+  }
+
+  /**
    * Says how this hub's thread sleeps while no task is ready. The hub closes the sleeper when it has run, or gets another one.
    * Called from its thread, or before it runs.
    *
@@ -341,11 +368,12 @@ public final class Hub implements Executor {
    * @param body what to run
    * @param <T> the type of its result
    * @return the result of the body
-   * @throws TimeoutException if the limit ended the body
+   * @throws TimeoutException if the limit ended the body: says what that was waiting for, and has a cause whose stack trace says
+   *     where
    */
   public static <T extends @Nullable Object> T timeout(Duration limit, Callable<? extends T> body)
       throws TimeoutException {
-    return new Scope.Limit(here(), require(limit, LIMIT)).call(require(body, BODY), null);
+    return new Scope.Limit(here(), require(limit, LIMIT), null).call(require(body, BODY));
   }
 
   /**
@@ -372,7 +400,7 @@ public final class Hub implements Executor {
   public static <T extends @Nullable Object> T timeout(
       Duration limit, Callable<? extends T> body, Callable<? extends T> otherwise) {
     require(otherwise, "a limit needs something to run where it runs out, or none at all");
-    return new Scope.Limit(here(), require(limit, LIMIT)).call(require(body, BODY), otherwise);
+    return new Scope.Limit(here(), require(limit, LIMIT), otherwise).call(require(body, BODY));
   }
 
   /**
@@ -533,7 +561,7 @@ public final class Hub implements Executor {
     return given;
   }
 
-  /** A hub cannot go on: all wait, and nothing is left that could wake one. The message lists the tasks and what each waits for. */
+  /** A hub cannot go on: all wait, and nothing is left that could wake one, or nothing has within the hub's patience. The message lists the tasks. */
   public static final class LoopExit extends IllegalStateException {
     private static final long serialVersionUID = 1L;
 

@@ -29,9 +29,9 @@ abstract sealed class Scope implements DynamicExtent {
   /** Whether the owner is to be unwound as soon as the body is resumed. */
   private boolean isPending;
 
-  Scope(Task<?> owner, String message) {
+  Scope(Task<?> owner, Signal signal) {
     this.owner = owner;
-    signal = new Signal(message);
+    this.signal = signal;
   }
 
   /** Comes into force in the owner. */
@@ -83,18 +83,27 @@ abstract sealed class Scope implements DynamicExtent {
 
     private Timers.@Nullable Timer timer;
 
-    /** What the owner was waiting for when it ran out. */
-    private @Nullable String where;
+    /** What is to run once it has run out; null for a TimeoutException. */
+    private final @Nullable Callable<?> otherwise;
 
-    Limit(Task<?> owner, Duration limit) {
-      super(owner, "a limit of " + Timers.text(limit) + " ran out");
+    /** What the owner was waiting for when it ran out. */
+    private String where = "";
+
+    /** {@code otherwise}: what is to run once it has run out; null for a TimeoutException. */
+    Limit(Task<?> owner, Duration limit, @Nullable Callable<?> otherwise) {
+      super(owner, new Signal(text(limit), otherwise == null));
       this.limit = limit;
+      this.otherwise = otherwise;
       nanos = Math.max(0, Timers.nanos(limit));
     }
 
-    /** The value of {@code body}; if the limit runs out, that of {@code otherwise}, or if that is null a TimeoutException. */
-    <T extends @Nullable Object> T call(
-        Callable<? extends T> body, @Nullable Callable<? extends T> otherwise) {
+    private static String text(Duration limit) {
+      return "a limit of " + Timers.text(limit) + " ran out";
+    }
+
+    /** The value of {@code body}; if the limit runs out, that of {@link #otherwise}. */
+    @SuppressWarnings("unchecked")
+    <T extends @Nullable Object> T call(Callable<? extends T> body) {
       takeUp();
       try {
         return Generator.during(this, body);
@@ -106,16 +115,12 @@ abstract sealed class Scope implements DynamicExtent {
         owner.forget(signal);
       }
       try {
-        if (otherwise == null) throw timeout();
-        return otherwise.call();
+        if (otherwise == null) throw new TimeoutException(text(limit) + where).initCause(signal);
+        return (T) otherwise.call();
       } catch (Throwable t) {
         for (Throwable s : signal.getSuppressed()) t.addSuppressed(s);
         throw Sneaky.unchecked(t);
       }
-    }
-
-    private TimeoutException timeout() {
-      return new TimeoutException("a limit of " + Timers.text(limit) + " ran out");
     }
 
     @Override
@@ -135,6 +140,7 @@ abstract sealed class Scope implements DynamicExtent {
     private void runOut() {
       timer = null;
       nanos = -1;
+      if (otherwise == null) where = ": " + owner.description();
       strike();
     }
   }
@@ -149,7 +155,7 @@ abstract sealed class Scope implements DynamicExtent {
     private @Nullable Waiter<@Nullable Object> joiner;
 
     Tasks(Task<?> owner) {
-      super(owner, "a task of the scope has failed");
+      super(owner, new Signal("a task of the scope has failed", false));
       hub = owner.hub();
     }
 
@@ -234,8 +240,7 @@ abstract sealed class Scope implements DynamicExtent {
     /** The first error counts; later ones are suppressed on it. */
     private void add(Throwable t) {
       if (t == signal) return;
-      if (error == null) error = t;
-      else if (error != t) error.addSuppressed(t);
+      error = Failures.join(error, t);
     }
 
     /** False if it is ending: the task must not run. */

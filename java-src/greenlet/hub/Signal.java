@@ -4,7 +4,26 @@ package greenlet.hub;
 final class Signal extends Error {
   private static final long serialVersionUID = 1L;
 
-  Signal(String message) {
-    super(message, null, true, false);
+  /** Whether it is to tell where it was raised, which takes time. */
+  private final boolean isTraced;
+
+  Signal(String message, boolean isTraced) {
+    super(message);
+    this.isTraced = isTraced;
+  }
+
+  /** To be called where {@code t} is raised in the task. */
+  static void trace(Throwable t) {
+    if (t instanceof Signal s && s.isTraced) s.fillIn();
+  }
+
+  private void fillIn() {
+    super.fillInStackTrace();
+  }
+
+  /** Where it was made says nothing. */
+  @Override
+  public synchronized Throwable fillInStackTrace() {
+    return this;
   }
 }

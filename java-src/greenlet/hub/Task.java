@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param <T> the type of the result
  */
-public final class Task<T extends @Nullable Object> {
+public final class Task<T extends @Nullable Object> extends RingNode {
   /** The body of a task, or a part of one, that has no result. */
   // no @FunctionalInterface: Clojure would take any function for one, and drop what that returns
   public interface Action {
@@ -42,16 +42,11 @@ public final class Task<T extends @Nullable Object> {
 
   private static final AtomicInteger COUNT = new AtomicInteger();
 
-  private final Hub hub;
   private final TaskScheduler scheduler;
   private final @Nullable String name;
   private final int number;
   private @Nullable Callable<? extends T> body;
   private volatile @Nullable Object outcome;
-
-  // In the ring of the hub's tasks, while it is one of them.
-  private Task<?> next = this;
-  private Task<?> previous = this;
 
   /** The scope that it belongs to. */
   private final Scope.@Nullable Tasks home;
@@ -79,12 +74,10 @@ public final class Task<T extends @Nullable Object> {
   private @Nullable Map<Object, Object> locals;
 
   Task(
-      Hub hub,
       TaskScheduler scheduler,
       @Nullable String name,
       Callable<? extends T> body,
       Scope.@Nullable Tasks home) {
-    this.hub = hub;
     this.scheduler = scheduler;
     this.name = name;
     this.number = name == null ? COUNT.incrementAndGet() : 0;
@@ -109,7 +102,7 @@ public final class Task<T extends @Nullable Object> {
    * @return the hub
    */
   public Hub hub() {
-    return hub;
+    return scheduler.hub;
   }
 
   /**
@@ -172,7 +165,7 @@ public final class Task<T extends @Nullable Object> {
 
   /** {@code here} is the hub of the calling thread. */
   private void join(Hub here) {
-    boolean isOutside = here != hub;
+    boolean isOutside = here != scheduler.hub;
     Task<?> me = here.scheduler.current();
     if (me == this) throw new IllegalStateException(this + " cannot wait for its own end");
     var ended = new Waiter<@Nullable Object>(here, this, isOutside);
@@ -209,7 +202,7 @@ public final class Task<T extends @Nullable Object> {
   public T result() {
     if (outcome == null) {
       Hub here = Hub.current();
-      if (here != hub) return Hub.await(toCompletableFuture());
+      if (here != scheduler.hub) return Hub.await(toCompletableFuture());
       asking++;
       try {
         join(here);
@@ -381,7 +374,9 @@ public final class Task<T extends @Nullable Object> {
     if (interrupts == null) return;
     Throwable first = interrupts.poll();
     if (interrupts.isEmpty()) interrupts = null;
-    if (first != null) throw Sneaky.unchecked(first);
+    if (first == null) return;
+    Signal.trace(first);
+    throw Sneaky.unchecked(first);
   }
 
   /** Takes back what has not been raised yet; whether there was any. */
@@ -393,24 +388,6 @@ public final class Task<T extends @Nullable Object> {
 
   TaskScheduler scheduler() {
     return scheduler;
-  }
-
-  void insertBefore(Task<?> other) {
-    next = other;
-    previous = other.previous;
-    previous.next = this;
-    other.previous = this;
-  }
-
-  void forEachInRing(Consumer<Task<?>> action) {
-    for (Task<?> task = next; task != this; task = task.next) action.accept(task);
-  }
-
-  void unlink() {
-    previous.next = next;
-    next.previous = previous;
-    next = this;
-    previous = this;
   }
 
   /** Somebody is going to ask for its result. */

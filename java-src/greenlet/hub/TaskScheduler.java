@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   private static final int MOST_LISTED = 100;
 
-  private final Hub hub;
+  final Hub hub;
   final EventLoop loop;
 
   /** Stands for whatever runs in the thread outside of the tasks; the ring of all tasks begins and ends with it. */
@@ -31,6 +31,13 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   private @Nullable Task<?> main;
 
   private BiConsumer<? super Task<?>, ? super Throwable> handler = this::handUncaught;
+
+  /** Unwinds main where failures are raised. */
+  private @Nullable Signal raising;
+
+  /** What it was unwound for. */
+  private @Nullable Throwable raised;
+
   private final List<Waiter<@Nullable Object>> joiners = new ArrayList<>(1);
   private boolean ending;
   private int tasks;
@@ -38,7 +45,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   TaskScheduler(Hub hub, EventLoop loop) {
     this.hub = hub;
     this.loop = loop;
-    outsider = new Task<>(hub, this, "outside of the tasks", () -> null, null);
+    outsider = new Task<>(this, "outside of the tasks", () -> null, null);
     current = outsider;
     loop.setTenant(this);
   }
@@ -66,9 +73,11 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
       } finally {
         end();
       }
+      throwRaised(task);
       return task.result();
     } finally {
       main = null;
+      raised = null;
       Hub.OF_ROOT.set(outer);
       Scheduler.register(outerScheduler);
       loop.end();
@@ -301,7 +310,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
 
   private <T extends @Nullable Object> Task<T> newTask(
       @Nullable String name, Callable<? extends T> body, Scope.@Nullable Tasks home) {
-    Task<T> task = new Task<>(hub, this, name, body, home);
+    Task<T> task = new Task<>(this, name, body, home);
     Greenlet parent = loop.greenletIfAny(); // read once: another thread may end the run
     // here, for its dynamic bindings
     task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name);
@@ -350,7 +359,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   /** All, in the order in which they were made. */
   List<Task<?>> tasks() {
     List<Task<?>> all = new ArrayList<>(tasks);
-    outsider.forEachInRing(all::add);
+    outsider.forEachOther(node -> all.add((Task<?>) node));
     return all;
   }
 
@@ -360,34 +369,54 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     handler = newHandler;
   }
 
-  /** Tells the handler, or where that throws the thread's handler. Throws nothing itself. */
+  /** From now on failures end {@link #run}. */
+  void raiseFailures() {
+    if (loop instanceof GuestLoop)
+      throw new IllegalStateException(
+          hub + " is not run, so that no failure can end that; give it a handler by onFailure");
+    raising = new Signal("a task has failed, and nobody was asking for its result", false);
+  }
+
+  /** Ends {@link #run}, or tells the handler, or where that throws the thread's. Throws nothing itself. */
   void report(Task<?> task, Throwable t) {
+    if (raising != null && main != null) {
+      raise(t, main);
+      return;
+    }
     try {
       handler.accept(task, t);
     } catch (Throwable failure) {
-      if (!isPartOf(t, failure)) failure.addSuppressed(t);
-      handUncaught(task, failure);
+      handUncaught(task, Failures.join(failure, t));
     }
   }
 
-  private static boolean isPartOf(Throwable t, Throwable failure) {
-    for (Throwable f = failure; f != null; f = f.getCause()) if (f == t) return true;
-    return false;
+  @SuppressWarnings("NullAway") // failures are raised
+  private void raise(Throwable t, Task<?> main) {
+    if (raised == null) raised = mainsOwn(main); // which was the first
+    if (raised == null) main.interruptHere(raising);
+    raised = Failures.join(raised, t);
   }
 
-  /** Tells the handler of uncaught exceptions of the hub's thread; on the virtual-thread engine the calling thread is another one. */
+  /** What has ended {@code main}, but for a kill or what was raised here. */
+  private @Nullable Throwable mainsOwn(Task<?> main) {
+    Throwable own = main.exception();
+    return own instanceof GreenletExit || own == raising ? null : own;
+  }
+
+  /** What {@link #run} is to throw in place of what comes of {@code main}. */
+  private void throwRaised(Task<?> main) {
+    if (raised == null) return;
+    Throwable own = mainsOwn(main);
+    throw Sneaky.unchecked(own == null ? raised : Failures.join(raised, own));
+  }
+
+  /** On the virtual-thread engine the calling thread is not the one whose handler it is. */
   private void handUncaught(Task<?> task, Throwable t) {
-    var uncaught =
-        new RuntimeException(task + " has failed, and nobody was asking for its result", t);
-    uncaught.setStackTrace(new StackTraceElement[0]); // that of the cause tells more
     Greenlet root = loop.root();
-    Thread thread = root == null ? Thread.currentThread() : root.thread();
-    try {
-      thread.getUncaughtExceptionHandler().uncaughtException(thread, uncaught);
-    } catch (Throwable failure) { // the JVM would ignore it
-      if (!isPartOf(uncaught, failure)) uncaught.addSuppressed(failure);
-      uncaught.printStackTrace();
-    }
+    Failures.handUncaught(
+        root == null ? Thread.currentThread() : root.thread(),
+        task + " has failed, and nobody was asking for its result",
+        t);
   }
 
   @Override
@@ -404,16 +433,16 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   }
 
   @Override
-  public void stuck() {
+  public void stuck(String why) {
     List<Task<?>> all = tasks();
     String listed =
         all.stream().limit(MOST_LISTED).map(Task::description).collect(Collectors.joining("; "));
     failMain(
         new Hub.LoopExit(
-            ("%s would wait for ever: no task is ready, no timer is set, and nobody waits for anything outside of it. "
-                    + "Its tasks: %s%s")
+            "%s %s. Its tasks: %s%s"
                 .formatted(
                     hub,
+                    why,
                     all.isEmpty() ? "none" : listed,
                     all.size() > MOST_LISTED ? "; and more, " + all.size() + " in all" : ""),
             all));

@@ -145,6 +145,7 @@ public final class Waiter<T extends @Nullable Object> {
     try {
       return (T) Outcome.open(outcome);
     } catch (Throwable t) {
+      Signal.trace(t);
       throw Sneaky.unchecked(t);
     }
   }

@@ -26,7 +26,7 @@ class EventLoopTest {
   @RootTest
   @DisplayName("A thread that was woken before it sleeps does not sleep")
   void wokenBefore() throws Throwable {
-    var sleeper = new EventLoop.ParkingSleeper();
+    var sleeper = new ParkingSleeper();
     sleeper.wake();
     sleeper.sleep(Timers.NEVER);
     CountDownLatch going = new CountDownLatch(1);

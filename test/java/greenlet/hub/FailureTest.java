@@ -2,6 +2,8 @@ package greenlet.hub;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import greenlet.testing.LeakCheck;
 import greenlet.testing.RootTest;
@@ -122,5 +124,84 @@ class FailureTest {
     assertEquals(1, trace.size());
     assertFalse(printed.contains("CIRCULAR"), printed);
     assertEquals(2, printed.split("IOException: broken", -1).length, printed);
+  }
+
+  @RootTest
+  @DisplayName("Where failures are raised, the first one that nobody asks for ends the run")
+  void raised() {
+    IOException first = new IOException("first");
+    IOException second = new IOException("second");
+    Hub hub = Hub.virtualTime().raiseFailures();
+    assertSame(
+        first,
+        assertThrows(
+            IOException.class,
+            () ->
+                hub.run(() -> {
+                  Task<?> asked =
+                      spawn(
+                          "asked",
+                          () -> {
+                            throw new IllegalStateException();
+                          });
+                  assertThrows(IllegalStateException.class, asked::result);
+                  spawn(
+                      "careless",
+                      () -> {
+                        Hub.sleep(Duration.ofSeconds(1));
+                        throw first;
+                      });
+                  spawn(
+                      "other",
+                      () -> {
+                        try {
+                          Hub.sleep(Duration.ofSeconds(9));
+                        } finally {
+                          note("killed at " + Hub.current().time().toSeconds());
+                          throw second;
+                        }
+                      });
+                  try {
+                    Hub.sleep(Duration.ofSeconds(5));
+                  } catch (Exception e) {
+                    note("cannot be swallowed");
+                  } finally {
+                    note("body at " + Hub.current().time().toSeconds());
+                  }
+                })));
+    assertEquals(List.of("body at 1", "killed at 1"), trace);
+    assertEquals(List.of(second), List.of(first.getSuppressed()));
+    hub.run(() -> note("usable"));
+    assertEquals("usable", trace.getLast());
+  }
+
+  @RootTest
+  @DisplayName(
+      "Where failures are raised, what ended the body before comes out, and they are suppressed on it")
+  void raisedAfterTheBody() {
+    IOException own = new IOException("body");
+    IOException late = new IOException("late");
+    assertSame(
+        own,
+        assertThrows(
+            IOException.class,
+            () ->
+                Hub.virtualTime()
+                    .raiseFailures()
+                    .run(() -> {
+                      spawn(
+                          "late",
+                          () -> {
+                            try {
+                              Hub.sleep(Duration.ofSeconds(9));
+                            } finally {
+                              throw late;
+                            }
+                          });
+                      Hub.sleep(Duration.ZERO);
+                      throw own;
+                    })));
+    assertEquals(List.of(late), List.of(own.getSuppressed()));
+    assertThrows(IllegalStateException.class, () -> Hub.on(Runnable::run).raiseFailures());
   }
 }

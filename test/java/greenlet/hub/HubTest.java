@@ -563,7 +563,13 @@ class HubTest {
                         }
                         return null;
                       }));
-      assertEquals("a limit of 1.5 s ran out", e.getMessage());
+      assertTrue(
+          e.getMessage()
+              .matches("a limit of 1.5 s ran out: Task.*suspended] waits for the time 10 s"),
+          e::getMessage);
+      assertTrue(
+          List.of(e.getCause().getStackTrace()).toString().contains("HubTest.sleep"),
+          "where it was waiting");
       assertEquals(
           "outer",
           Hub.timeout(
@@ -606,7 +612,8 @@ class HubTest {
                                   }),
                           () -> "outer"))
               .getMessage()
-              .replaceFirst("a limit of 1 s ran out", "the inner's exception is not the outer's"));
+              .replaceFirst(
+                  "a limit of 1 s ran out: .*", "the inner's exception is not the outer's"));
       assertEquals(
           "outer",
           Hub.timeout(

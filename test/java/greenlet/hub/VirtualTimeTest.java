@@ -1,10 +1,13 @@
 package greenlet.hub;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.testing.LeakCheck;
 import greenlet.testing.RootTest;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -43,5 +46,31 @@ class VirtualTimeTest {
           return null;
         });
     assertEquals(0, polls.get());
+  }
+
+  @RootTest
+  @DisplayName(
+      "Patience with what is outside comes to an end in real time, and begins anew with each wait")
+  void patience() {
+    Hub hub = Hub.virtualTime().patience(Duration.ofMillis(5));
+    assertEquals(
+        "in time",
+        Hub.virtualTime().patience(Duration.ofMinutes(1)).run(() -> Hub.offload(() -> "in time")));
+    var never = new CompletableFuture<String>();
+    Hub.LoopExit e =
+        assertThrows(
+            Hub.LoopExit.class,
+            () ->
+                hub.run(() -> {
+                  Hub.sleep(Duration.ofHours(1));
+                  return Hub.await(never);
+                }));
+    assertTrue(e.getMessage().contains("has waited for 0.005 s of real time"), e::getMessage);
+    assertTrue(e.getMessage().contains("waits for java.util.concurrent.Comp"), e::getMessage);
+    Hub holding = Hub.virtualTime(true).patience(Duration.ofMillis(5));
+    assertThrows(
+        Hub.LoopExit.class,
+        () -> holding.run(() -> Hub.timeout(Duration.ofSeconds(1), () -> Hub.await(never))));
+    assertThrows(IllegalStateException.class, () -> Hub.realTime().patience(Duration.ofMillis(5)));
   }
 }
