@@ -48,7 +48,9 @@ public final class LeakDetector implements AutoCloseable {
 
   private static final int MOST_FRAMES = 20;
 
-  private final ThreadState thread = ThreadState.here();
+  /** Until it is closed: threads that have inherited it may live long. */
+  private @Nullable ThreadState thread = ThreadState.here();
+
   private final @Nullable LeakDetector outer = OF_THREAD.get();
   private boolean closed;
 
@@ -122,6 +124,7 @@ public final class LeakDetector implements AutoCloseable {
     synchronized (this) {
       if (closed) return;
       closed = true;
+      thread = null;
       left = new LinkedHashMap<>(seen);
       seen.clear();
     }
