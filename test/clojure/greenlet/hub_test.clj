@@ -1,7 +1,7 @@
 (ns greenlet.hub-test
   "greenlet.hub: what gevent's users expect of each name. Traces in virtual time are the same every time."
   (:require [clojure.string :as str]
-            [clojure.test :refer [deftest is testing]]
+            [clojure.test :refer [deftest is testing use-fixtures]]
             [clojure.test.check.clojure-test :refer [defspec]]
             [clojure.test.check.generators :as gen]
             [clojure.test.check.properties :as prop]
@@ -13,6 +13,7 @@
                      semaphore set-event! sleep! spawn spawn-in spawn-later stack successful? take! task-done! task-name task?
                      tasks timeout wait waiter wake!]]
             [greenlet.random :refer [times]]
+            [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (greenlet.hub Hub Hub$LoopExit Task)
@@ -20,6 +21,8 @@
            (java.util.concurrent CancellationException CompletableFuture CountDownLatch Executors LinkedBlockingQueue TimeoutException)))
 
 (set! *warn-on-reflection* true)
+
+(use-fixtures :each check-leaks)
 
 (defmacro ^:private virtually
   "Runs `body` in virtual time, as the root of each kind of thread; `log` is a recorder of [what time]. The trace."

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** What the hub's methods take: bodies with and without a result, and never null. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class ArgumentTest {
   private static final Duration SECOND = Duration.ofSeconds(1);
 

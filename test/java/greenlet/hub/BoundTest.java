@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import greenlet.Cursor;
 import greenlet.Generator;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** Limits and scopes in the body of a generator, whose consumer is none of their business. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class BoundTest {
   private final List<Object> trace = new ArrayList<>();
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.GreenletExit;
 import greenlet.LeakDetector;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** What is left when a hub has run. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class EndTest {
   private final List<Object> trace = new ArrayList<>();
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.Greenlet;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NativeFrame;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.time.Duration;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 /** How the control goes from task to task, and the thread to sleep. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class EventLoopTest {
   private final List<Object> trace = new ArrayList<>();
 

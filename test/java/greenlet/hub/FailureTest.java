@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** Who hears of a task's failure that nobody asks for, and what becomes of the hub where that one fails, too. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class FailureTest {
   private final List<Object> trace = new ArrayList<>();
 

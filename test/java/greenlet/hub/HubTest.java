@@ -13,6 +13,7 @@ import greenlet.Generator;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
@@ -37,6 +38,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** Loops, time, waits, limits and scopes of hubs. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class HubTest {
   private static final Duration SECOND = Duration.ofSeconds(1);
   private static final Duration LONG = Duration.ofHours(1);
@@ -400,6 +402,7 @@ class HubTest {
     assertEquals("usable", hub.run(() -> "usable"));
   }
 
+  @NothingSuspended.Except("a greenlet that switches to the hub by hand is left there")
   @RootTest
   @DisplayName("tasks and the hub do not switch to each other but by waiting")
   void rawSwitches() {
@@ -1159,6 +1162,7 @@ class HubTest {
     }
   }
 
+  @NothingSuspended.Except("the hub does not survive that")
   @RootTest(Threads.PLATFORM)
   @DisplayName(
       "an executor that calls in several threads is told so, and the hub's handler as well")

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.time.Duration;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** Kills and interrupts, from whichever thread, of tasks that have given way. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class KillTest {
   private final List<Object> trace = new ArrayList<>();
 

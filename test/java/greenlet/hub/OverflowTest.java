@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.time.Duration;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 /** A StackOverflowError in the midst of what a hub does, at each depth where there can be one. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class OverflowTest {
   /** So often without an overflow, so that nothing is loaded or linked when there is one. */
   private static final int WARM_UP = 50;

@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** How tasks begin, are asked and end. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class TaskTest {
   private final List<Object> trace = new ArrayList<>();
 
@@ -315,6 +317,7 @@ class TaskTest {
             }));
   }
 
+  @NothingSuspended.Except("the greenlets of the chain stay where they are")
   @RootTest
   @DisplayName("a chain of 100,000 greenlets passes a value on")
   void chainOfGreenlets() {

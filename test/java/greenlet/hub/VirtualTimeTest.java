@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Virtual time and what is outside of the hub. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class VirtualTimeTest {
   @RootTest
   @DisplayName("What was to wake a waiter that nobody waits for does not hold the clock")

@@ -1,5 +1,6 @@
 package greenlet.testing;
 
+import greenlet.LeakDetector;
 import java.lang.annotation.ElementType;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
@@ -61,7 +62,17 @@ public @interface RootTest {
         ReflectiveInvocationContext<Method> method,
         ExtensionContext context)
         throws Throwable {
-      kind.run("test", invocation::proceed);
+      boolean watches =
+          context.getRequiredTestClass().isAnnotationPresent(NothingSuspended.class)
+              && !method.getExecutable().isAnnotationPresent(NothingSuspended.Except.class);
+      kind.run("test", watches ? () -> watched(invocation) : invocation::proceed);
+    }
+
+    private static void watched(InvocationInterceptor.Invocation<Void> invocation)
+        throws Throwable {
+      try (var leaks = new LeakDetector()) {
+        invocation.proceed();
+      }
     }
   }
 }
