@@ -15,6 +15,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.Cursor;
 import greenlet.Generator;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import java.io.IOException;
 import java.nio.file.FileSystemLoopException;
@@ -41,6 +42,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Walks of a file tree, visit by visit. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class FileVisitsTest {
   private @TempDir Path root;
 

@@ -14,6 +14,7 @@ import greenlet.Generator;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.BufferedReader;
@@ -49,6 +50,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** What is written is what is read: streams, readers and lines from producers. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class PipeTest {
   private final List<Object> trace = new ArrayList<>();
 
@@ -375,6 +377,7 @@ class PipeTest {
     assertThrows(IllegalArgumentException.class, () -> chars.skip(-1));
     assertEquals(2, chars.skip(2));
     assertEquals('c', chars.read());
+    assertEquals(-1, chars.read());
   }
 
   @RootTest
@@ -662,6 +665,7 @@ class PipeTest {
     throw Threads.<RuntimeException>unchecked(t);
   }
 
+  @NothingSuspended.Except("it is about what has been forgotten")
   @RootTest
   @DisplayName(
       "A stream that is forgotten half way is collected with the producer's stack, and nothing of it runs")

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.Cursor;
 import greenlet.Generator;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
@@ -33,6 +34,7 @@ import org.junit.jupiter.api.function.Executable;
 
 /** Publishers as generators, and generators as publishers. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class PublisherTest {
   /** What happens, in any thread. */
   private final List<Object> trace = Collections.synchronizedList(new ArrayList<>());

@@ -2,6 +2,7 @@ package greenlet.bridge;
 
 import greenlet.Generator;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.Threads;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -21,6 +22,7 @@ import org.testng.annotations.Test;
 
 /** The rules of Reactive Streams, which those of Flow are, as their own test kit has them. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class ReactiveStreamsTest {
   private static final TestEnvironment ENVIRONMENT = new TestEnvironment(1000, 50);
 

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.GreenletExit;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Channels between tasklets of one thread, row by row of what Stackless promises; each on confined and shared ones. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class ChannelTest {
   private final List<Object> trace = new ArrayList<>();
 
@@ -535,6 +537,7 @@ class ChannelTest {
     assertEquals(List.of("other received x"), trace);
   }
 
+  @NothingSuspended.Except("what is blocked for ever is left so")
   @RootTest
   @DisplayName("deadlock: main waits and all others have ended: raised in main, and undone")
   void deadlockAtEnd() {
@@ -551,6 +554,7 @@ class ChannelTest {
     assertEquals(-1, nothing.balance());
   }
 
+  @NothingSuspended.Except("what is blocked for ever is left so")
   @RootTest
   @DisplayName("no deadlock: runAll returns, and those that wait go on waiting")
   void quiescence() {
@@ -562,6 +566,7 @@ class ChannelTest {
     assertEquals(1, Tasklet.runCount());
   }
 
+  @NothingSuspended.Except("what is blocked for ever is left so")
   @RootTest
   @DisplayName("deadlock: a long list is cut")
   void longDeadlock() {
@@ -585,6 +590,7 @@ class ChannelTest {
     assertTrue(Channel.shared().toString().startsWith("Channel[channel-"));
   }
 
+  @NothingSuspended.Except("the sieve goes on for ever")
   @RootTest
   @DisplayName("a pipeline of a thousand stages: the primes up to 7919, the thousandth")
   void sieve() {

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  * thread: a virtual one that only yields starves the others on its carrier.
  */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class ChannelThreadTest {
   private static final Object END = new Object();
 
@@ -209,6 +211,7 @@ class ChannelThreadTest {
     assertEquals(List.of(true, "woken", "x", false), Threads.await(other));
   }
 
+  @NothingSuspended.Except("what is blocked for ever is left so")
   @RootTest
   @DisplayName(
       "the last tasklet that can run blocks while another waits on a shared channel: the thread waits")
@@ -241,6 +244,7 @@ class ChannelThreadTest {
     Threads.await(other);
   }
 
+  @NothingSuspended.Except("threads end with tasklets that are blocked")
   @RootTest
   @DisplayName("a partner whose thread has ended is passed over, in the balance too")
   void endedThreads() throws Throwable {
@@ -400,6 +404,7 @@ class ChannelThreadTest {
     assertEquals(List.of("run", "from afar", "end"), Threads.await(other));
   }
 
+  @NothingSuspended.Except("its thread ends with a tasklet that is blocked")
   @RootTest(Threads.PLATFORM)
   @DisplayName("a thread whose ring is empty, because main itself waits, can be given one to run")
   void wokenWhileMainWaits() throws Throwable {
@@ -461,6 +466,7 @@ class ChannelThreadTest {
     }
   }
 
+  @NothingSuspended.Except("what is blocked for ever is left so")
   @RootTest(Threads.PLATFORM)
   @DisplayName(
       "an interrupt of a thread that waits for others ends main's waiting, which is undone")

@@ -14,6 +14,7 @@ import greenlet.Generator;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.testing.LeakCheck;
+import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Tasklets and their scheduler, row by row of what Stackless promises. */
 @ExtendWith(LeakCheck.class)
+@NothingSuspended
 class TaskletTest {
   private final List<Object> trace = new ArrayList<>();
 
@@ -168,6 +170,7 @@ class TaskletTest {
     assertSame(main.thread(), t.thread());
   }
 
+  @NothingSuspended.Except("what is blocked for ever is left so")
   @RootTest
   @DisplayName(
       "insert: appends; nothing if there already; refused if blocked or dead; gives a pending scheduleRemove its value")
@@ -557,6 +560,7 @@ class TaskletTest {
     assertEquals(List.of("heard", "usable1"), trace);
   }
 
+  @NothingSuspended.Except("an iterator is left half way")
   @RootTest
   @DisplayName(
       "a tasklet may use greenlets and generators; where it is suspended in them, it goes on there")
@@ -763,6 +767,7 @@ class TaskletTest {
     assertEquals(100_000, steps[0]);
   }
 
+  @NothingSuspended.Except("it is about what has been forgotten")
   @RootTest
   @DisplayName(
       "who waits for what nobody else knows, or is paused and forgotten, is garbage, and nothing in it runs")
