@@ -3,6 +3,7 @@ package greenlet.hub;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.Cursor;
 import greenlet.Generator;
@@ -285,5 +286,31 @@ class BoundTest {
       note("after");
     });
     assertEquals(List.of("linked@1.0", "after@2.0"), trace);
+  }
+
+  @RootTest
+  @DisplayName(
+      "A scope whose body is resumed by another thread's hub is refused at its end, and its tasks are killed")
+  void scopeOfAnotherHub() throws Throwable {
+    Hub hub = Hub.realTime();
+    hub.run(() -> {
+      Task<?>[] child = new Task<?>[1];
+      Cursor<Integer> c =
+          Generator.<Integer>of(out ->
+                  Hub.scope(() -> {
+                    child[0] = hub.spawn(() -> Hub.sleep(Duration.ofSeconds(1000)));
+                    out.yield(1);
+                  }))
+              .sharedCursor();
+      c.next();
+      var elsewhere =
+          Threads.PLATFORM.start(
+              "elsewhere",
+              () -> assertThrows(WrongThreadException.class, () -> Hub.realTime().run(c::hasNext)));
+      String message = Hub.awaitFuture(elsewhere).getMessage();
+      assertTrue(message.contains("a scope of " + hub), message);
+      child[0].join();
+      assertEquals(false, child[0].isSuccessful());
+    });
   }
 }
