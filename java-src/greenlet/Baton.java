@@ -74,8 +74,18 @@ abstract class Baton {
   final void give() {
     takeInterrupt();
     int before = (int) STATE.getAndSet(this, HERE);
-    if (before == NOT_HERE_AND_PARKED) unpark();
+    if (before == NOT_HERE_AND_PARKED) wake();
     else if (before == UNSTARTED) begin();
+  }
+
+  private void wake() {
+    try {
+      unpark();
+    } catch (Throwable t) { // such as an OutOfMemoryError; unless it has woken up nevertheless
+      if (!STATE.compareAndSet(this, HERE, NOT_HERE_AND_PARKED)) return;
+      giveInterrupt();
+      throw t;
+    }
   }
 
   /** As {@link #give}, for a party that goes on, or starts, in the very thread that calls: nobody is parked. */
@@ -114,9 +124,15 @@ abstract class Baton {
     return state == NOT_HERE;
   }
 
-  /** Waits for the baton and receives it. */
+  /** Waits for the baton, whatever fails meanwhile, and receives it. */
   final void await() {
-    if (!spin()) parkUnless(() -> false);
+    while (state != HERE) {
+      try {
+        if (!spin()) parkUnless(() -> false);
+      } catch (Throwable t) {
+        // somebody else runs: to go on would be worse than to spin
+      }
+    }
     arrive();
   }
 
@@ -147,10 +163,9 @@ abstract class Baton {
     }
     try {
       park();
-    } catch (
-        StackOverflowError
-            e) { // the JDK cannot put aside so deep a stack of a virtual thread: it waits where it
-      // is
+    } catch (VirtualMachineError e) {
+      // the JDK cannot put aside so deep a stack of a virtual thread, or has no memory to: it waits
+      // where it is
       tooDeep = true;
     }
   }

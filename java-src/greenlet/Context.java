@@ -93,8 +93,11 @@ class Context extends Baton implements Stack {
     /** The stack that has the control, or is about to get it. */
     abstract Stack currentStack();
 
-    /** The stack that is current could not be started or resumed: makes another one current, which hears of it. */
-    abstract void refuse(Throwable why);
+    /**
+     * The stack that is current could not be started or resumed: makes another one current, which hears of it. One that
+     * {@code isLost} was struck while it ran, and cannot go on.
+     */
+    abstract void refuse(Throwable why, boolean isLost);
 
     /** The current stack has been parked, by the JDK and not by us: its thread waits for it. */
     abstract void parked();

@@ -161,13 +161,15 @@ final class ContinuationEngine extends Engine {
     } catch (IllegalStateException e) {
       throw Pinned.refusal(who, e);
     } finally {
+      if (left instanceof GreenletStack suspended) suspended.entered = true;
       if (here.innermost != innermost) here.innermost = innermost;
       if (pulledFrom != null) {
         here.pulledFrom = pulledFrom;
         left.pulledFrom = null;
       }
-      Bindings.exchange(group.bindings, bindings);
+      Object others = group.bindings;
       group.bindings = null;
+      Bindings.exchange(others, bindings);
     }
   }
 
@@ -177,11 +179,12 @@ final class ContinuationEngine extends Engine {
     ScopedValues.keep(() -> {
       boolean isFirst = true;
       for (Stack next = group.currentStack(); next != root; next = group.currentStack()) {
+        GreenletStack stack = (GreenletStack) next;
         try {
-          ((GreenletStack) next).mount();
-        } catch (Throwable t) { // no room for it
-          if (isFirst) throw t;
-          group.refuse(t);
+          stack.mount();
+        } catch (Throwable t) { // no room for it, or the JDK lost it while it ran
+          if (isFirst && !stack.entered) throw t;
+          group.refuse(t, stack.entered);
         }
         isFirst = false;
       }
@@ -219,6 +222,9 @@ final class ContinuationEngine extends Engine {
     private volatile int use;
     private volatile boolean over;
 
+    /** Whether it has run since it was last mounted. */
+    boolean entered;
+
     GreenletStack(Context.Group group, EntryPoint body) {
       this.group = group;
       this.body = body;
@@ -227,6 +233,7 @@ final class ContinuationEngine extends Engine {
 
     @Override
     public void run() {
+      entered = true;
       group.root.innermost = null;
       body.run();
       over = true;
@@ -234,12 +241,13 @@ final class ContinuationEngine extends Engine {
     }
 
     void mount() {
+      entered = false;
       if (use == UNSTARTED) use = MOUNTED; // nobody else writes then
       else while (!USE.compareAndSet(this, SUSPENDED, MOUNTED)) Thread.onSpinWait();
       try {
         ContinuationEngine.mount(continuation);
       } finally {
-        USE.setRelease(this, SUSPENDED);
+        use = SUSPENDED; // a plain store, which no error can strike
       }
     }
 
@@ -287,18 +295,19 @@ final class ContinuationEngine extends Engine {
     public void resume(Context here) {
       GeneratorRun pullers = here.innermost;
       Object pullersBindings = Bindings.current();
+      if (inflatesLocks) here.inflateLocks();
       bindings = pullersBindings;
       if (innermost != null) {
         if (outermost.outer != pullers) outermost.outer = pullers;
         here.innermost = innermost;
       }
-      if (inflatesLocks) here.inflateLocks();
       try {
         ScopedValues.keep(this);
       } finally {
         here.innermost = pullers;
-        Bindings.exchange(bindings, pullersBindings);
+        Object bodys = bindings;
         bindings = null;
+        Bindings.exchange(bodys, pullersBindings);
       }
     }
 

@@ -68,7 +68,7 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    */
   @SuppressWarnings("NullAway") // null only where T has it
   public T peek() {
-    if (!traversal.advance()) throw new NoSuchElementException("the " + traversal + " is over");
+    if (!traversal.advance()) throw traversal.noElement();
     return traversal.peek();
   }
 

@@ -78,6 +78,7 @@ final class GeneratorThread extends Context implements GeneratorStack {
 
   /** Has the puller run {@code toRun} on its stack; to be called on the body's. */
   @Nullable Object onPuller(Body toRun) throws Throwable {
+    Headroom.require();
     request = toRun;
     try {
       suspend(this);

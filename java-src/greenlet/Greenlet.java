@@ -356,6 +356,7 @@ public final class Greenlet implements AutoCloseable {
   @Override
   public void close() {
     if (isDead()) return;
+    Headroom.require();
     Greenlet closer = current();
     Greenlet former = parent;
     if (former == null)
@@ -465,8 +466,8 @@ public final class Greenlet implements AutoCloseable {
   void run() {
     Object result = null;
     Throwable thrown = null;
-    Bindings.restore(bindings);
     try {
+      Bindings.restore(bindings);
       result = start(SwitchArgs.arguments(state.arrive()));
     } catch (GreenletExit e) {
       result = e;

@@ -1,5 +1,6 @@
 package greenlet;
 
+import java.util.NoSuchElementException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,7 +25,14 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   private @Nullable Object sent;
   private @Nullable Throwable thrown;
 
+  /** What ended the body, until it is thrown. */
   private @Nullable Throwable failure;
+
+  /** What ended the body, if that was an exception. */
+  private @Nullable Throwable cause;
+
+  /** Whether the body has run since it was last resumed. */
+  private boolean entered;
 
   PulledTraversal(Generator<T> generator, boolean confined) {
     super(generator);
@@ -35,7 +43,12 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   /** All that happens on the stack of the body. */
   @Override
   public void run() {
-    failure = runBody(ThreadState.context());
+    entered = true;
+    try {
+      failure = runBody(ThreadState.context());
+    } catch (Throwable t) {
+      failure = t;
+    }
     over = true;
   }
 
@@ -49,7 +62,10 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     if (ready && !confined) return true;
     Context here = ThreadState.context(owner);
     require(here, "pulled from");
-    if (!ready && !over) resume(here);
+    if (!ready && !over) {
+      Headroom.require();
+      resume(here);
+    }
     return ready;
   }
 
@@ -85,6 +101,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
       over = true;
       throw Sneaky.unchecked(exception);
     }
+    Headroom.require();
     sent = value;
     thrown = exception;
     resume(here);
@@ -98,6 +115,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     require(here, "closed");
     try {
       if (started && !over) {
+        Headroom.require();
         exit = new GreenletExit();
         resume(here);
       }
@@ -110,6 +128,12 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
 
   boolean isOver() {
     return over;
+  }
+
+  NoSuchElementException noElement() {
+    return new NoSuchElementException(
+        "the %s is over%s".formatted(this, cause == null ? "" : ": " + cause + " ended its body"),
+        cause);
   }
 
   @Nullable Object result() {
@@ -156,23 +180,31 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   }
 
   private void resume(Context here) {
-    if (confined && owner == null) owner = here.owner();
-    puller = ThreadState.of(here).current();
     try {
+      if (confined && owner == null) owner = here.owner();
+      puller = ThreadState.of(here).current();
+      entered = false;
       stack.resume(here);
       started = true;
-    } catch (Throwable t) { // refused
-      sent = null;
-      thrown = null;
-      exit = null;
-      throw t;
+    } catch (Throwable t) {
+      refuse(t);
     } finally {
       puller = null;
     }
     Throwable uncaught = failure;
     if (uncaught == null) return;
     failure = null;
+    if (over) cause = uncaught;
     throw Sneaky.unchecked(uncaught);
+  }
+
+  /** The stack could not be resumed: then nothing has happened. Or it could, and was lost while the body ran. */
+  private void refuse(Throwable why) {
+    sent = null;
+    thrown = null;
+    if (entered) over = true;
+    else exit = null;
+    failure = why;
   }
 
   @Override
@@ -181,9 +213,14 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     ready = true;
     try {
       stack.suspend(here);
-    } catch (Throwable t) { // refused
-      take();
+    } catch (Throwable t) { // refused, or struck on the way back
+      value = null;
+      ready = false;
+      sent = null;
+      thrown = null;
       throw t;
+    } finally {
+      entered = true;
     }
     if (exit != null) throw exit;
     Object answer = sent;

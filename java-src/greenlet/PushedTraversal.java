@@ -34,10 +34,10 @@ final class PushedTraversal<T extends @Nullable Object> extends Traversal<T> {
     GeneratorRun innermost = here.innermost;
     Object bindings = Bindings.current();
     boolean othersBindings = bindings != consumersBindings;
-    here.innermost = outer; // what the consumer yields goes further out
-    if (othersBindings) Bindings.restore(consumersBindings);
     boolean more = false;
     try {
+      here.innermost = outer; // what the consumer yields goes further out
+      if (othersBindings) Bindings.restore(consumersBindings);
       more = consumer.test(value);
     } catch (Throwable t) {
       failure = t;

@@ -59,7 +59,9 @@ final class ThreadState extends Context.Group {
   /** The context of the calling thread, which becomes the root of a group if it is none yet. */
   static Context context() {
     Context known = Context.current();
-    return known != null ? known : new ThreadState().root.makeCurrent();
+    if (known != null) return known;
+    Headroom.require();
+    return new ThreadState().root.makeCurrent();
   }
 
   /** The same, without a look-up where it is {@code likely}. */
@@ -92,6 +94,7 @@ final class ThreadState extends Context.Group {
    */
   @Nullable Object transfer(Greenlet target, @Nullable Object sent, @Nullable Throwable thrown)
       throws Throwable {
+    Headroom.require();
     if (target.isFinished() && thrown instanceof GreenletExit) { // rule X5
       sent = thrown;
       thrown = null;
@@ -103,12 +106,13 @@ final class ThreadState extends Context.Group {
     if (to != from) {
       try {
         EngineChoice.engine().transfer(this, stackOf(from), stackOf(to), from);
-      } catch (Throwable t) { // refused: nothing has happened
+      } catch (Throwable t) {
+        boolean cameBack = current == from; // else it was refused, and nothing has happened
+        if (starts && !cameBack) to.leave();
         current = from;
         origin = null;
         value = null;
         error = null;
-        if (starts) to.leave();
         throw t;
       }
     }
@@ -142,9 +146,9 @@ final class ThreadState extends Context.Group {
 
   /** An unstarted greenlet dies of it, as rule E3 has it; if another one cannot be resumed, the root hears of it. */
   @Override
-  void refuse(Throwable why) {
+  void refuse(Throwable why, boolean isLost) {
     Greenlet next = current;
-    if (next.isToBegin()) next.die(this, null, why);
+    if (isLost || next.isToBegin()) next.die(this, null, why);
     else depart(next, rootGreenlet, null, why);
   }
 

@@ -73,6 +73,7 @@ abstract class Traversal<T extends @Nullable Object> extends GeneratorRun
 
   /** Gives the consumer a value; called on the stack of the body. */
   final @Nullable Object deliver(Context here, T value) {
+    Headroom.require();
     if (exit != null) throw exit.again();
     GeneratorRun suspended = here.innermost;
     if (suspended == this && extents == null) return suspend(here, value);

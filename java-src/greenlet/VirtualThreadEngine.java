@@ -46,7 +46,7 @@ final class VirtualThreadEngine extends Engine {
           end((Context) group.currentStack());
           return;
         } catch (Throwable t) { // it is unstarted, and no thread could be had for it
-          group.refuse(t);
+          group.refuse(t, false);
         }
       }
     }
