@@ -3,7 +3,16 @@ package greenlet;
 /**
  * Makes a StackOverflowError strike before a hand-over rather than within it. What passes control from one stack to another, in this
  * library and below it in the JDK, changes several things that others rely on; an overflow half way would leave them at odds. So
- * whoever begins to change them asks first that there is room for all of it.
+ * whoever begins to change them asks first that there is room for all of it. Every call of the library that passes control does so;
+ * who writes a scheduler on top of it asks before he changes what his other greenlets rely on:
+ *
+ * <pre>{@code
+ * void yield() {
+ *   Headroom.require();
+ *   ready.add(Greenlet.current());
+ *   next().switchTo(); // asks again, further up the stack: put back what was changed if it throws
+ * }
+ * }</pre>
  *
  * <p>The discipline where control is handed over:
  *
@@ -16,7 +25,7 @@ package greenlet;
  *   <li>Whoever has handed over the baton waits for it, whatever fails: two stacks never run at once.
  * </ol>
  */
-final class Headroom {
+public final class Headroom {
   /** Never set. A constant would let the compiler leave out the branch, and with it the frame. */
   private static boolean unreachable;
 
@@ -24,14 +33,17 @@ final class Headroom {
 
   /**
    * Throws a StackOverflowError unless some 16 KB are left for the caller: more than a hand-over takes, with the JDK's part of
-   * it, while all of it is interpreted.
+   * it, while all of it is interpreted. May be called in any thread.
    *
-   * <p>The frame of this method is that large. HotSpot checks on entry that a method's frame has room; compiled code does so once
+   * @throws StackOverflowError if there is less
+   */
+  /*
+   * The frame of this method is that large. HotSpot checks on entry that a method's frame has room; compiled code does so once
    * for all that it has inlined, with the sizes that the frames would have in the interpreter, because it may have to go back there.
    * So where this is inlined, it costs next to nothing.
    */
   @SuppressWarnings("UnusedVariable") // they are what makes the frame large
-  static void require() {
+  public static void require() {
     if (unreachable) {
       // spotless:off
       long l000, l001, l002, l003, l004, l005, l006, l007, l008, l009, l010, l011, l012, l013, l014, l015,

@@ -27,6 +27,7 @@ final class StackTraces {
    * runs; one that is {@code aboutToWait} is waited for.
    */
   static StackTraceElement[] of(Thread thread, boolean mayCrash, boolean aboutToWait) {
+    Headroom.require(); // the JDK's walk of a stack makes an InternalError of an overflow within it
     if (mayCrash && thread.isVirtual() && thread != Thread.currentThread()) {
       long most = aboutToWait ? MOST_NANOS_TO_PARK : 0;
       long start = System.nanoTime();

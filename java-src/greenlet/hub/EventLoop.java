@@ -1,6 +1,7 @@
 package greenlet.hub;
 
 import greenlet.Greenlet;
+import greenlet.Headroom;
 import greenlet.Scheduler;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -271,7 +272,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   }
 
   private void readInbox() {
-    Timers.requireStack();
+    Headroom.require();
     Runnable message = struck != null ? struck : inbox.poll();
     struck = null;
     for (; message != null; message = inbox.poll()) {

@@ -2,6 +2,7 @@ package greenlet.hub;
 
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
+import greenlet.Headroom;
 import greenlet.Scheduler;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -208,6 +209,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   /** The current task goes to the end of those that are ready. */
   @SuppressWarnings("NullAway") // it is running
   private void yield() {
+    Headroom.require();
     Task<?> me = current;
     me.raiseInterrupt();
     requireMayWait(me);

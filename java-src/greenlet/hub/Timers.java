@@ -1,5 +1,6 @@
 package greenlet.hub;
 
+import greenlet.Headroom;
 import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.TreeSet;
@@ -28,14 +29,14 @@ final class Timers {
   }
 
   Timer add(long time, Runnable action) {
-    requireStack();
+    Headroom.require();
     var timer = new Timer(time, made++, action);
     if (time != NEVER) timers.add(timer);
     return timer;
   }
 
   void cancel(Timer timer) {
-    requireStack();
+    Headroom.require();
     timers.remove(timer);
   }
 
@@ -50,7 +51,7 @@ final class Timers {
 
   /** Does what is due at {@code now}. */
   void fire(long now) {
-    requireStack();
+    Headroom.require();
     while (!timers.isEmpty() && next() <= now) {
       Timer timer = timers.first();
       try {
@@ -63,18 +64,6 @@ final class Timers {
       }
       timers.remove(timer);
     }
-  }
-
-  /**
-   * Throws a StackOverflowError unless there is room for the JDK's collections to do their work in: one that struck in the midst of
-   * that would leave them broken.
-   */
-  static void requireStack() {
-    descend(30);
-  }
-
-  private static int descend(int frames) {
-    return frames == 0 ? 0 : descend(frames - 1) + 1;
   }
 
   /** As nanoseconds; what is more than 292 years is endless. */

@@ -1,6 +1,7 @@
 package greenlet.hub;
 
 import greenlet.Greenlet;
+import greenlet.Headroom;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.Callable;
@@ -114,6 +115,7 @@ public final class Waiter<T extends @Nullable Object> {
   }
 
   private void suspend(Task<?> me) {
+    Headroom.require();
     me.raiseInterrupt();
     if (greenlet != null) {
       throw new IllegalStateException(

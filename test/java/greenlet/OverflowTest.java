@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.bridge.Bridge;
 import greenlet.hub.Hub;
 import greenlet.hub.Task;
+import greenlet.hub.Waiter;
 import greenlet.tasklet.Channel;
 import greenlet.tasklet.Tasklet;
 import java.io.IOException;
@@ -208,7 +209,7 @@ class OverflowTest {
           }
         });
     Generator.Yielder<Integer> out = n -> null;
-    Hub.Waiter waiter;
+    Waiter waiter;
     Task<?> sleeper;
 
     void look() {
@@ -438,8 +439,8 @@ class OverflowTest {
                             Hub.sleep(Duration.ofSeconds(5));
                             return 6;
                           });
-                  parts.waiter = new Hub.Waiter("a test");
-                  Hub.Waiter waiter = parts.waiter;
+                  parts.waiter = new Waiter("a test");
+                  Waiter waiter = parts.waiter;
                   Task<Object> waits = Hub.current().spawn(waiter::await);
                   Hub.sleep(Duration.ZERO);
                   try {
