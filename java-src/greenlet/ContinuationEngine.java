@@ -253,6 +253,7 @@ final class ContinuationEngine extends Engine {
 
     /** The frames, or null if it is not suspended. */
     StackTraceElement @Nullable [] read() {
+      Headroom.require(); // as in StackTraces
       while (!USE.compareAndSet(this, SUSPENDED, READ)) {
         if (use != READ) return null;
         Thread.onSpinWait();
@@ -260,7 +261,7 @@ final class ContinuationEngine extends Engine {
       try {
         return over ? null : stackTrace(continuation);
       } finally {
-        USE.setRelease(this, SUSPENDED);
+        use = SUSPENDED;
       }
     }
   }
