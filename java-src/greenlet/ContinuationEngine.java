@@ -242,12 +242,17 @@ final class ContinuationEngine extends Engine {
 
     void mount() {
       entered = false;
-      if (use == UNSTARTED) use = MOUNTED; // nobody else writes then
+      if (use == UNSTARTED)
+        USE.setOpaque(this, MOUNTED); // nobody else writes then, and a reader only asks which it is
       else while (!USE.compareAndSet(this, SUSPENDED, MOUNTED)) Thread.onSpinWait();
       try {
         ContinuationEngine.mount(continuation);
       } finally {
-        use = SUSPENDED; // a plain store, which no error can strike
+        try {
+          USE.setRelease(this, SUSPENDED);
+        } catch (Throwable t) { // the call was struck: the store needs none, but a fence
+          use = SUSPENDED;
+        }
       }
     }
 
