@@ -6,6 +6,7 @@ import greenlet.Scheduler;
 import java.lang.ref.WeakReference;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.LinkedTransferQueue;
@@ -225,7 +226,7 @@ final class Ring implements AutoCloseable {
                   + "whose parent it is, while it was waiting to be scheduled; "
                   + strayed
                   + " is paused now. Switch to tasklets by "
-                  + "run and switchTo, and have greenlets end in the tasklet that uses them");
+                  + "run() or run-now!, and switchTo() or switch!; have greenlets end in the tasklet that uses them");
     }
     raise(t, thrown);
     head = t;
@@ -579,12 +580,20 @@ final class Ring implements AutoCloseable {
   private String describeWaiting() {
     List<Tasklet> all = waiting().toList();
     StringBuilder s = new StringBuilder();
-    for (Tasklet t : all.subList(0, Math.min(all.size(), MOST_LISTED)))
+    for (Tasklet t : all.size() > MOST_LISTED ? mostTelling(all) : all)
       s.append(t.name()).append(' ').append(t.waitsFor()).append(", ");
     if (all.size() > MOST_LISTED)
       s.append("and ").append(all.size() - MOST_LISTED).append(" more, ");
     s.setLength(s.length() - 2);
     return s.toString();
+  }
+
+  /** Those that somebody has given a name, and the newest of the others. */
+  private static List<Tasklet> mostTelling(List<Tasklet> all) {
+    return all.reversed().stream()
+        .sorted(Comparator.comparing(t -> !t.hasOwnName()))
+        .limit(MOST_LISTED)
+        .toList();
   }
 
   /** What it waits for in another scheduler. */

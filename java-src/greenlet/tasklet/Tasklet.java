@@ -61,6 +61,7 @@ public final class Tasklet extends RingNode {
   private static final AtomicInteger COUNT = new AtomicInteger();
 
   private final String name;
+  private final boolean hasOwnName;
   final Ring ring;
   final Greenlet greenlet;
   private @Nullable Body body;
@@ -70,12 +71,14 @@ public final class Tasklet extends RingNode {
   /** The main tasklet. */
   Tasklet(Ring ring, Greenlet root) {
     this.name = "main";
+    this.hasOwnName = true;
     this.ring = ring;
     this.greenlet = root;
     this.at = Greenlet.current();
   }
 
   private Tasklet(Body body, @Nullable String name) {
+    this.hasOwnName = name != null;
     this.name =
         name != null ? name : "tasklet-" + Integer.toUnsignedString(COUNT.incrementAndGet());
     this.body = body;
@@ -272,7 +275,10 @@ public final class Tasklet extends RingNode {
     requireRunnable("insert");
     if (value != null && body != null)
       throw new IllegalStateException(
-          this + " has nothing to return " + value + " from: it has not begun; use setup");
+          this
+              + " has nothing to return "
+              + value
+              + " from: it has not begun; use setup(), or insert! without a value");
     if (isHere()) ring.insert(this, value);
     else ring.post(() -> ring.insert(this, value));
     return this;
@@ -289,7 +295,8 @@ public final class Tasklet extends RingNode {
     requireRunnable("remove");
     if (isCurrent())
       throw new IllegalStateException(
-          this + " cannot remove itself: use scheduleRemove, which switches to the next");
+          this
+              + " cannot remove itself: use scheduleRemove() or schedule-remove!, which switch to the next");
     ring.remove(this);
   }
 
@@ -485,6 +492,11 @@ public final class Tasklet extends RingNode {
         .formatted(name, what, ring.threadName(), ended ? ", which has ended" : "");
   }
 
+  /** Whether somebody has given it its name. */
+  boolean hasOwnName() {
+    return hasOwnName;
+  }
+
   private boolean isHere() {
     return Ring.ofCaller() == ring;
   }
@@ -494,7 +506,8 @@ public final class Tasklet extends RingNode {
     if (here == ring) return;
     String same = here.root == ring.root ? "task" : "thread";
     throw new WrongThreadException(
-        "%s of thread %s cannot %s %s: that is for tasklets of the same %s; insert, run, throwInto and kill are not"
+        ("%s of thread %s cannot %s %s: that is for tasklets of the same %s; insert, run, throwInto and kill are not, "
+                + "in Clojure insert!, run-now!, throw! and kill!")
             .formatted(here.current(), here.threadName(), verb, this, same));
   }
 
@@ -503,7 +516,7 @@ public final class Tasklet extends RingNode {
     if (isAlive() && state != State.BLOCKED) return;
     String why =
         isAlive()
-            ? "what it waits for has to come first; throwInto and kill end its waiting"
+            ? "what it waits for has to come first; throwInto() or throw!, and kill() or kill!, end its waiting"
             : "it has ended; make a new one";
     throw new IllegalStateException("cannot %s %s: %s".formatted(verb, this, why));
   }

@@ -568,12 +568,18 @@ class ChannelTest {
 
   @NothingSuspended.Except("what is blocked for ever is left so")
   @RootTest
-  @DisplayName("deadlock: a long list is cut")
+  @DisplayName("deadlock: a long list is cut, and has those with names of their own and the newest")
   void longDeadlock() {
     Channel<Object> channel = Channel.confined();
-    for (int i = 0; i < 100; i++) receiver(channel, "r" + i).insert();
+    receiver(channel, "named").insert();
+    String newest = "";
+    for (int i = 0; i < 100; i++) {
+      Tasklet receiver = Tasklet.of(args -> channel.receive()).setup();
+      newest = receiver.name();
+    }
     Tasklet.runAll();
-    assertDeadlock(Channel.confined()::receive, "r18 receiving", "and 81 more");
+    assertDeadlock(
+        Channel.confined()::receive, "main receiving", "named receiving", newest, "and 82 more");
   }
 
   @RootTest

@@ -185,7 +185,11 @@ class TaskletTest {
     assertRefused(IllegalStateException.class, a::insert, "a, dead", "make a new one");
     Tasklet fresh = saying("fresh");
     assertRefused(
-        IllegalStateException.class, () -> fresh.insert("x"), "fresh, paused", "use setup");
+        IllegalStateException.class,
+        () -> fresh.insert("x"),
+        "fresh, paused",
+        "use setup()",
+        "insert!");
     Channel<Object> channel = Channel.confined();
     Tasklet blocked = Tasklet.of(args -> channel.receive(), "blocked").insert();
     Tasklet.runAll();
