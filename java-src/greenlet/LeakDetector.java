@@ -73,10 +73,12 @@ public final class LeakDetector implements AutoCloseable {
     if (detector != null) detector.add(made, whereUserIs());
   }
 
-  /** Without the frames of the JDK that wait, or lie between the user's code and ours. */
+  /** Without the frames of the JDK and of Clojure that wait, or lie between the user's code and ours. */
   private static StackTraceElement[] whereUserIs() {
     return Arrays.stream(Greenlet.current().stackTrace())
-        .dropWhile(frame -> "java.base".equals(frame.getModuleName()))
+        .dropWhile(frame ->
+            "java.base".equals(frame.getModuleName())
+                || frame.getClassName().startsWith("clojure."))
         .toArray(StackTraceElement[]::new);
   }
 

@@ -39,18 +39,30 @@
   [& body]
   `(no-leaks* (^{:once true} fn* [] ~@body)))
 
+(defn- run-telling-test
+  "Calls `f`; returns the vars of the tests that have begun within, which clojure.test tells nobody but its reports."
+  [f]
+  (let [report test/report, begun (atom [])]
+    (binding [test/report (fn [m]
+                            (when (= :begin-test-var (:type m)) (swap! begun conj (:var m)))
+                            (report m))]
+      (f))
+    @begun))
+
 (defn check-leaks
-  "A fixture for clojure.test: a test that leaves something suspended fails, with the report of `no-leaks`.
+  "A fixture for clojure.test: a test that leaves something suspended fails, with the report of `no-leaks`. Where it is around
+  each test, as it should be, that test is named.
 
       (clojure.test/use-fixtures :each check-leaks)
       (check-leaks (fn [] (into [] (generator (yield! 1)))))   ;=> nil"
   [f]
-  (let [leaks (LeakDetector.)]
+  (let [leaks (LeakDetector.), begun (volatile! nil)]
     (try
-      (f)
+      (vreset! begun (run-telling-test f))
       (finally
         (try
           (.close leaks)
           (catch AssertionError e
-            (test/do-report {:type :fail, :message (ex-message e), :expected 'no-leaks, :actual 'leaks})))))
+            (binding [test/*testing-vars* (or (seq @begun) test/*testing-vars*)]
+              (test/do-report {:type :fail, :message (ex-message e), :expected 'no-leaks, :actual 'leaks}))))))
     nil))

@@ -77,7 +77,7 @@
      (is (empty? (.getSuppressed ^Throwable e))))
    (testing "where"
      (is (re-find #"Greenlet\[greenlet-\d+, suspended.*which stands\n    at greenlet.test_test\$suspended" (ex-message (thrown-by (no-leaks (suspended))))))
-     (is (re-find #"traversal of generator-\d+, first pulled from\n(.*\n)*    at greenlet.test_test" (ex-message (thrown-by (no-leaks (first (naturals))))))))))
+     (is (re-find #"traversal of generator-\d+, first pulled from\n    at greenlet.test_test" (ex-message (thrown-by (no-leaks (first (naturals))))))))))
 
 (defn- reports-of
   "What clojure.test is told while `f` runs under the fixture."
@@ -97,5 +97,12 @@
    (is (= 1 (count (reports-of (bound-fn [] (in-thread (first (naturals))))))) "in a thread of the test's")
    (let [e (ex-info "of the fixture inside" {})]
      (is (identical? e (thrown-by (reports-of #(do (suspended) (throw e)))))))
+   (testing "names the test, as it is around each"
+     (let [tests (atom [])
+           leaks (intern 'greenlet.test-test (with-meta 'leaks {:test suspended}))]
+       (binding [test/report #(when (= :fail (:type %)) (swap! tests conj test/*testing-vars*))]
+         (check-leaks #(test/test-var leaks)))
+       (ns-unmap 'greenlet.test-test 'leaks)
+       (is (= [[leaks]] @tests))))
    (testing "a test that checks by itself"
      (is (= [] (reports-of #(thrown-by (no-leaks (suspended)))))))))
