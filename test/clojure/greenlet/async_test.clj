@@ -3,10 +3,11 @@
   (:require [clojure.core.async :as async]
             [clojure.core.async.impl.protocols :as impl]
             [clojure.string :as str]
-            [clojure.test :refer [deftest is testing]]
+            [clojure.test :refer [deftest is testing use-fixtures]]
             [greenlet.async :as a :refer [<! >! alt! alts! elements onto-chan! to-chan!]]
             [greenlet.core :as g :refer [cursor generator glet next! switch! yield!]]
             [greenlet.hub :as hub]
+            [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :as watchdog :refer [in-thread thrown-by trace]])
   (:import (greenlet GreenletExit)
            (java.lang ProcessBuilder$Redirect)
@@ -16,6 +17,8 @@
            (java.util.concurrent.locks Lock)))
 
 (set! *warn-on-reflection* true)
+
+(use-fixtures :each check-leaks)
 
 (defn- pulled-by-reduce [f] (reduce (fn [_ x] (reduced x)) nil (generator (yield! (f)))))
 (defn- pulled-by-seq [f] (first (seq (generator (yield! (f))))))

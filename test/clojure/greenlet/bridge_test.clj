@@ -3,7 +3,7 @@
   against StAX."
   (:require [clojure.java.io :as io]
             [clojure.string :as str]
-            [clojure.test :refer [deftest is testing]]
+            [clojure.test :refer [deftest is testing use-fixtures]]
             [clojure.test.check.clojure-test :refer [defspec]]
             [clojure.test.check.generators :as gen]
             [clojure.test.check.properties :as prop]
@@ -11,6 +11,7 @@
             [greenlet.bridge-program :as program]
             [greenlet.core :refer [cursor generator next! peek! send! yield!]]
             [greenlet.random :refer [times]]
+            [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet.bridge Bridge Bridge$Producer)
            (java.io File InputStream IOException OutputStream StringReader Writer)
@@ -23,6 +24,8 @@
            (org.xml.sax InputSource SAXException SAXParseException)))
 
 (set! *warn-on-reflection* true)
+
+(use-fixtures :each check-leaks)
 
 (defmacro ^:private refuses [part & body]
   `(is (~'thrown-with-msg? IllegalArgumentException ~part ~@body)))

@@ -1,9 +1,10 @@
 (ns greenlet.event-test
   "Tasks that wait for events: what arrives, in which order, and that no listener is left behind."
-  (:require [clojure.test :refer [deftest is testing]]
+  (:require [clojure.test :refer [deftest is testing use-fixtures]]
             [greenlet.core :as g :refer [cursor generator next! yield!]]
             [greenlet.event :as event :refer [await-event! events listen listener-source listener-source*]]
             [greenlet.hub :as hub :refer [kill! result run sleep! spawn timeout]]
+            [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (clojure.lang IRef)
            (java.beans PropertyChangeEvent PropertyChangeListener PropertyChangeSupport)
@@ -12,6 +13,8 @@
            (java.util.function IntBinaryOperator)))
 
 (set! *warn-on-reflection* true)
+
+(use-fixtures :each check-leaks)
 
 (defn- watchers [^IRef r]
   (count (.getWatches r)))

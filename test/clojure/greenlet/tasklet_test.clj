@@ -3,7 +3,7 @@
   a model of the scheduler in a page of pure Clojure."
   (:require [clojure.pprint :refer [pprint]]
             [clojure.string :as str]
-            [clojure.test :refer [deftest is testing]]
+            [clojure.test :refer [deftest is testing use-fixtures]]
             [clojure.test.check.clojure-test :refer [defspec]]
             [clojure.test.check.generators :as gen]
             [clojure.test.check.properties :as prop]
@@ -11,6 +11,7 @@
             [greenlet.poison :as poison]
             [greenlet.tasklet :as t :refer [channel tasklet tasklet*]]
             [greenlet.random :refer [times]]
+            [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (greenlet.tasklet Tasklet)
@@ -18,6 +19,8 @@
            (java.util NoSuchElementException)))
 
 (set! *warn-on-reflection* true)
+
+(use-fixtures :each check-leaks)
 
 (deftest turns
   (on-each-root
