@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 class Context extends Baton implements Stack {
   private static final long PLATFORM_SPIN_NANOS = 20_000;
   private static final long VIRTUAL_SPIN_NANOS = 5_000;
+  private static final int HAND_OVERS_IN_A_ROW = 1024;
 
   private static final ThreadLocal<@Nullable Context> OF_THREAD = new ThreadLocal<>();
 
@@ -41,6 +42,7 @@ class Context extends Baton implements Stack {
   @Nullable Context pulledFrom;
 
   private @Nullable ThinLocks locks;
+  private int handOvers;
   private boolean over;
 
   /** Of the calling thread, which is not ours: the root of a group. */
@@ -76,7 +78,7 @@ class Context extends Baton implements Stack {
 
   /** The stacks of one thread, which take turns: the thread's own, and those of its greenlets. One of them is current. */
   abstract static class Group {
-    final Thread thread;
+    Thread thread;
 
     /** The thread's own. */
     final Context root;
@@ -107,8 +109,21 @@ class Context extends Baton implements Stack {
       return currentStack() instanceof Context own ? own : root;
     }
 
+    /** Whether nothing of it can run any more. */
     final boolean hasEnded() {
       return !thread.isAlive();
+    }
+
+    /** How it has, as part of a sentence about it. */
+    final String howEnded() {
+      return thread.getState() == Thread.State.NEW ? "has forgotten it" : "has ended";
+    }
+
+    /** Called in its thread, which begins a new one when it needs one. This one is left with a thread that never runs. */
+    final void forget() {
+      OF_THREAD.remove();
+      thread = Thread.ofPlatform().name(thread.getName()).unstarted(() -> {});
+      root.thread = thread;
     }
 
     final String threadName() {
@@ -118,6 +133,12 @@ class Context extends Baton implements Stack {
 
   static String describe(Thread thread) {
     return '"' + name(thread) + '"';
+  }
+
+  /** With its number, where {@code other} has the same name. */
+  static String describe(Thread thread, @Nullable Thread other) {
+    boolean isAlike = other != null && other != thread && name(other).equals(name(thread));
+    return describe(thread) + (isAlike ? " #" + thread.threadId() : "");
   }
 
   static String name(Thread thread) {
@@ -196,10 +217,24 @@ class Context extends Baton implements Stack {
       carry(to);
       return true;
     }
+    if (scheduler == null && ++handOvers % HAND_OVERS_IN_A_ROW == 0) letOthersRun();
     Context platform = hand(to);
     if (platform != null && !leave(platform, to)) return false;
     await();
     return true;
+  }
+
+  /**
+   * Virtual threads that hand over to each other wake each other on the carrier that they are on. It looks elsewhere only when none of
+   * its own is ready, which would be never. A Thread.yield helps on JDK 21, and no longer on 25.
+   */
+  private void letOthersRun() {
+    if (!thread.isVirtual()) return;
+    try {
+      LockSupport.parkNanos(this, 1);
+    } catch (VirtualMachineError e) {
+      // so deep a stack cannot be put aside, or there is no memory to: it goes on
+    }
   }
 
   /** Hands the baton to {@code to}, as the last thing that happens in this thread. */

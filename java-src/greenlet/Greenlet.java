@@ -107,7 +107,7 @@ public final class Greenlet implements AutoCloseable {
       throw new IllegalArgumentException("a greenlet needs a body to run: got null");
     if (parent == null)
       throw new IllegalArgumentException(
-          "a new greenlet needs a parent: got null; Greenlet.current() is the usual one");
+          "a new greenlet needs a parent: got null; the usual one is Greenlet.current(), in Clojure (current)");
     Greenlet made = new Greenlet(name, body, parent);
     Probe.see(made);
     return made;
@@ -391,6 +391,19 @@ public final class Greenlet implements AutoCloseable {
   }
 
   /**
+   * Lets go of all that the calling thread keeps for its greenlets: its root, the listener, the values of {@link RootLocal}s. For a
+   * thread that lives longer than the code which has used greenlets in it, as those of a server do that loads an application anew:
+   * as long as it keeps them, the class loader of that code stays, and that of this library. What is left suspended in the thread is
+   * dead from then on, without its {@code finally} blocks having run, as if the thread had ended. When the thread next uses
+   * greenlets, it begins anew.
+   *
+   * @throws IllegalStateException if the caller runs within a greenlet, the body of a generator, or a scheduler
+   */
+  public static void forgetThread() {
+    ThreadState.forgetThread();
+  }
+
+  /**
    * Which engine runs.
    *
    * @return its name, as the system property {@code greenlet.engine} takes it; behind the name, if the faster one is
@@ -405,10 +418,18 @@ public final class Greenlet implements AutoCloseable {
   @Override
   public String toString() {
     ThreadState mine = state;
-    ThreadState of = mine != null ? mine : lineage();
+    return describe(mine != null ? mine : lineage(), null);
+  }
+
+  private String describe(ThreadState of, @Nullable Thread other) {
+    ThreadState mine = state;
     String how = finished ? "finished" : mine == null ? "unstarted" : mine.describe(this);
     return "Greenlet[%s, %s, thread %s%s]"
-        .formatted(name(), how, of.threadName(), of.hasEnded() ? ", which has ended" : "");
+        .formatted(
+            name(),
+            how,
+            Context.describe(of.thread, other),
+            of.hasEnded() ? ", which " + of.howEnded() : "");
   }
 
   // What the rest of the library needs of a greenlet
@@ -441,7 +462,11 @@ public final class Greenlet implements AutoCloseable {
     throw new WrongThreadException(
         "%s of thread %s cannot %s %s: %s"
             .formatted(
-                here.current(), here.threadName(), verb, this, mine.whyOutOfReach(state == null)));
+                here.current(),
+                Context.describe(here.thread, mine.thread),
+                verb,
+                describe(mine, here.thread),
+                mine.whyOutOfReach(state == null)));
   }
 
   /** Makes sure that it is one of {@code here} and has a stack; true if it was unstarted before, and so is to be started now. */

@@ -152,6 +152,20 @@ final class ThreadState extends Context.Group {
     else depart(next, rootGreenlet, null, why);
   }
 
+  /** Has the calling thread let go of its state, if it has one. */
+  static void forgetThread() {
+    Context known = Context.current();
+    if (known == null) return;
+    ThreadState mine = of(known);
+    boolean isRoot = known == mine.root && mine.current == mine.rootGreenlet;
+    if (!isRoot || mine.root.innermost != null || mine.scheduler != null)
+      throw new IllegalStateException(
+          "thread %s cannot forget its greenlets from within %s: call this where nothing of theirs runs"
+              .formatted(
+                  mine.threadName(), isRoot && mine.scheduler != null ? mine.scheduler : mine));
+    mine.forget();
+  }
+
   @SuppressWarnings("NullAway") // it has been started, and has not ended
   private static Stack stackOf(Greenlet g) {
     return g.stack;
@@ -206,8 +220,12 @@ final class ThreadState extends Context.Group {
   String whyOutOfReach(boolean isUnstarted) {
     if (!hasEnded())
       return "greenlets of one thread are out of reach for others; hand the work to its thread instead";
-    return "its thread has ended"
-        + (isUnstarted ? "; give it a parent in a thread that is alive" : "");
+    return "its thread "
+        + howEnded()
+        + "; "
+        + (isUnstarted
+            ? "give it a parent in a thread that is alive"
+            : "make it again in this one");
   }
 
   /** Whoever closes {@code closed} is neither that greenlet nor below it. */

@@ -13,7 +13,7 @@
   Transfer      `switch!` `throw!`; `yield!` `yield-all!` `yield-to!`; `with-open` unwinds a greenlet or a cursor
   Traverse      `reduce`, `seq` …; `gen-seq`; `cursor` `next!` `peek!` `send!` `throw!` `result`; `zip` `merge-sorted`
   Ask           `current` `parent` `active?` `dead?` `greenlet?` `stack` `engine`
-  Arrange       `set-parent!` `set-listener!`
+  Arrange       `set-parent!` `set-listener!` `forget-thread!`
 
   Several values sent at once arrive as a vector, none as nil. A greenlet's result, or the exception
   that ended it, goes to its parent. Greenlets of one thread are out of reach for other threads. What
@@ -361,6 +361,21 @@
       (some? (re-find #\"^(continuation|virtual-thread)\" (engine)))   ;=> true"
   ^String []
   (Greenlet/engine))
+
+(defn forget-thread!
+  "Lets go of all that the calling thread keeps for its greenlets: its root, its listener, what a hub or a ring of
+  tasklets has left. For threads that live longer than the code which has used greenlets in them, as those of a server do that
+  loads an application anew: as long as they keep these, the class loader of that code stays. What is left suspended in the
+  thread is dead from then on, without its `finally` having run, as if the thread had ended; the thread begins anew. Returns
+  nil. Throws IllegalStateException within a greenlet, a generator's body, or what a scheduler runs, such as a hub.
+
+      @(future
+         (let [g (glet (switch! (parent (current))))]
+           (switch! g)
+           (forget-thread!)
+           (dead? g)))   ;=> true"
+  []
+  (Greenlet/forgetThread))
 
 ;; Arranging
 

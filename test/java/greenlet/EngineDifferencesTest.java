@@ -19,6 +19,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
 
 /** The table of differences between the engines in doc/semantics.md, cell by cell: each test holds both of its row. */
 class EngineDifferencesTest {
@@ -132,6 +133,16 @@ class EngineDifferencesTest {
             : List.of("from below", "back", "from outside", "again", "end"),
         trace);
     assertTrue(g.isDead());
+  }
+
+  @Test
+  @DisplayName(
+      "a cursor in a class initialiser whose body is in the same class: works, also where the body is carried; waits for ever")
+  void bodyInClassThatIsInitialised() throws Exception {
+    boolean works = IN_THREAD || VirtualThreads.canBeCarried();
+    assertEquals(
+        works ? List.of("2", "main ends") : List.of("main ends"),
+        new Program("class initialiser").run());
   }
 
   @RootTest

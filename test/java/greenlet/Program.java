@@ -6,6 +6,7 @@ import greenlet.testing.Threads;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -71,10 +72,25 @@ record Program(String scenario) {
         atExit(10);
       }
       case "engine" -> useEngine();
+      case "class initialiser" -> initialise();
       case "abandon" -> Threads.VIRTUAL.run("main", Program::abandon);
       default -> throw new IllegalArgumentException(args[0]);
     }
     if (!args[0].equals("abandon")) System.out.println("main ends");
+  }
+
+  /** Its initialiser waits for a body whose code is in it. */
+  private static final class Near {
+    static final int ELEMENT = Generator.<Integer>of(out -> out.yield(2)).iterator().next();
+  }
+
+  /** In a thread that nobody waits for longer than it may take, or for ever. */
+  private static void initialise() throws InterruptedException {
+    boolean ends = Greenlet.engine().startsWith("continuation") || VirtualThreads.canBeCarried();
+    Thread.ofPlatform()
+        .daemon()
+        .start(() -> System.out.println(Near.ELEMENT))
+        .join(Duration.ofSeconds(ends ? 30 : 1));
   }
 
   private static void suspend(int count) {

@@ -18,10 +18,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Greenlets and threads: rules T, C3, S6, S7 and W1. */
@@ -158,6 +161,47 @@ class ThreadTest {
       g.setParent(Greenlet.current());
       assertEquals(1, g.switchTo(1));
     }
+  }
+
+  private static void switchUntil(BooleanSupplier over) {
+    Greenlet root = Greenlet.current();
+    Greenlet echo =
+        Greenlet.of(args -> {
+          while (!over.getAsBoolean()) root.switchTo();
+          return null;
+        });
+    while (!echo.isDead()) echo.switchTo();
+  }
+
+  @Test
+  @DisplayName(
+      "where as many virtual threads as there are carriers do nothing but switch, another thread's greenlets get their turns")
+  void nobodyStarves() throws Throwable {
+    var over = new AtomicBoolean();
+    try {
+      for (int i = 0; i < Runtime.getRuntime().availableProcessors(); i++)
+        Thread.startVirtualThread(() -> switchUntil(over::get));
+      var turns = new AtomicInteger();
+      Threads.PLATFORM.run("turns", () -> switchUntil(() -> turns.incrementAndGet() > 100));
+    } finally {
+      over.set(true);
+    }
+  }
+
+  @RootTest
+  @DisplayName("T2 where two threads have the same name the error has their numbers")
+  void threadsOfOneName() throws Throwable {
+    Greenlet[] left = new Greenlet[1];
+    Threads.PLATFORM.run("session", () -> left[0] = Greenlet.current());
+    Threads.PLATFORM.run(
+        "session",
+        () ->
+            assertRefused(
+                WrongThreadException.class,
+                left[0]::switchTo,
+                "of thread \"session\" #" + Thread.currentThread().threadId(),
+                "thread \"session\" #" + left[0].thread().threadId() + ", which has ended",
+                "its thread has ended; make it again in this one"));
   }
 
   @RootTest
