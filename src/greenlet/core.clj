@@ -370,7 +370,7 @@
   nil. Throws IllegalStateException within a greenlet, a generator's body, or what a scheduler runs, such as a hub.
 
       @(future
-         (let [g (glet (switch! (parent (current))))]
+         (let [g (glet [] (switch! (parent (current))))]
            (switch! g)
            (forget-thread!)
            (dead? g)))   ;=> true"

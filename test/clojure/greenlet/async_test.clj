@@ -8,7 +8,7 @@
             [greenlet.core :as g :refer [cursor generator glet next! switch! yield!]]
             [greenlet.hub :as hub]
             [greenlet.test :refer [check-leaks]]
-            [greenlet.watchdog :as watchdog :refer [in-thread thrown-by trace]])
+            [greenlet.watchdog :as watchdog :refer [in-thread leaves-suspended thrown-by trace]])
   (:import (greenlet GreenletExit)
            (java.lang ProcessBuilder$Redirect)
            (java.lang.management ManagementFactory)
@@ -21,7 +21,7 @@
 (use-fixtures :each check-leaks)
 
 (defn- pulled-by-reduce [f] (reduce (fn [_ x] (reduced x)) nil (generator (yield! (f)))))
-(defn- pulled-by-seq [f] (first (seq (generator (yield! (f))))))
+(defn- pulled-by-seq [f] (first (doall (seq (generator (yield! (f)))))))
 (defn- pulled-by-cursor [f] (with-open [c (cursor (generator (yield! (f))))] (next! c)))
 (defn- in-greenlet [f] (switch! (glet [] (f))))
 
@@ -76,10 +76,11 @@
                 @log)))))))
 
 (deftest outside-of-tasks-the-hub-of-the-thread-goes-on
-  (in-thread
-   (let [c (async/chan)]
-     (hub/spawn #(run! (partial >! c) [1 2]))
-     (is (= [1 2] [(<! c) (<! c)])))))
+  (leaves-suspended "a task that has put, and whose hub is not run to its end"
+    (in-thread
+     (let [c (async/chan)]
+       (hub/spawn #(run! (partial >! c) [1 2]))
+       (is (= [1 2] [(<! c) (<! c)]))))))
 
 (deftest in-the-thread-of-an-event-loop-nobody-waits-but-tasks
   (let [executor (java.util.concurrent.Executors/newSingleThreadExecutor)
@@ -92,7 +93,7 @@
       (let [outside #(do (hub/spawn {:hub (hub/hub-on executor)} +) (thrown-by (<! c)))]
         (is (instance? IllegalStateException @(.submit executor ^Callable outside))))
       (is (nil? (async/offer! c :not-taken)))
-      (finally (.shutdown executor)))))
+      (finally (.close executor)))))
 
 (deftest the-rules-are-those-of-core-async
   (everywhere
@@ -367,7 +368,7 @@
     (doseq [[kind make] {"unbuffered" #(async/chan), "of 1" #(async/chan 1), "of 7, of a transducer" #(async/chan 7 (map identity))}
             [way of] {"<!" (fn [c] #(<! c))
                       "alts!" (fn [c] (let [idle (async/chan)] #(first (alts! [idle c]))))
-                      "elements" (fn [c] #(first (elements c)))}]
+                      "elements" (fn [c] #(with-open [one (cursor (elements c))] (next! one nil)))}]
       (testing (str kind ", by " way ", seed " seed)
         (let [c (make)
               next-value (of c)
@@ -514,7 +515,8 @@
   (everywhere
    (let [c (async/to-chan! (range 10))
          es (elements c)]
-     (is (= [0 1] (doall (take 2 es))))
+     (leaves-suspended "a seq that is only forgotten"
+       (is (= [0 1] (doall (take 2 es)))))
      (is (= [2 3] (into [] (take 2) es)))
      (is (= 4 (reduce (fn [_ x] (reduced x)) nil es)))
      (with-open [k (cursor es)]

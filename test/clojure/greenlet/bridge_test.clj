@@ -56,7 +56,8 @@
   (let [in (bridge/input-stream (fn [^OutputStream out] (.write out 1) (.write out 2)) {:confined true})]
     (is (= 1 (.read in)))
     (is (instance? java.lang.WrongThreadException (watchdog/in-thread (thrown-by (.read in)))))
-    (is (= 2 (.read in)))))
+    (is (= 2 (.read in)))
+    (is (= -1 (.read in)))))
 
 (deftest bad-arguments-of-streams
   (refuses #"what writes must be a function; got 1" (bridge/input-stream 1))
@@ -345,7 +346,7 @@
                  (remove #{:skipped-entity} (map :event (bridge/sax-events (.getBytes (str doctype "<a/>")))))))))
       (testing "the ids of a doctype"
         (is (= {:event :doctype, :name "a", :public-id "p", :system-id url}
-               (first (bridge/sax-events (.getBytes (str "<!DOCTYPE a PUBLIC 'p' '" url "'><a/>")))))))
+               (reduce (fn [_ event] (reduced event)) nil (bridge/sax-events (.getBytes (str "<!DOCTYPE a PUBLIC 'p' '" url "'><a/>")))))))
       (testing "entities that explode"
         (let [entity #(str "<!ENTITY e" % " '" (str/join (repeat 10 (str "&e" (dec %) ";"))) "'>")
               xml (str "<!DOCTYPE a [<!ENTITY e0 'x'>" (str/join (map entity (range 1 20))) "]><a>&e19;</a>")]

@@ -884,7 +884,7 @@
                      [#(reduce + (g/generator (g/yield-all! :a))) IllegalArgumentException ["yield-all!" ":a"]]
                      [#(doall (seq (g/generator (g/yield-all! 5)))) IllegalArgumentException ["yield-all!" "5"]]]}))
 
-(def ^:private takes-anything #{#'g/current #'g/engine #'g/greenlet?})
+(def ^:private takes-anything #{#'g/current #'g/engine #'g/forget-thread! #'g/greenlet?})
 
 (deftest bad-input-is-refused-at-the-call
   (is (= (set (vals (ns-publics 'greenlet.core))) (into takes-anything (keys bad-input)))

@@ -5,7 +5,7 @@
             [greenlet.event :as event :refer [await-event! events listen listener-source listener-source*]]
             [greenlet.hub :as hub :refer [kill! result run sleep! spawn timeout]]
             [greenlet.test :refer [check-leaks]]
-            [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
+            [greenlet.watchdog :as watchdog :refer [leaves-suspended on-each-root thrown-by trace]])
   (:import (clojure.lang IRef)
            (java.beans PropertyChangeEvent PropertyChangeListener PropertyChangeSupport)
            (greenlet.hub Task)
@@ -195,11 +195,12 @@
            (is (= [[:x :y] [:x :y]] [(result s) (result t)]))))))))
 
 (deftest a-seq-of-events-is-walked-in-a-task
-  (on-each-root
-   (let [a (atom 0)]
-     (run
-       (spawn #(dotimes [_ 3] (swap! a inc)))
-       (is (= [1 2 3] (take 3 (events a))))))))
+  (leaves-suspended "a seq that is only forgotten"
+    (on-each-root
+     (let [a (atom 0)]
+       (run
+         (spawn #(dotimes [_ 3] (swap! a inc)))
+         (is (= [1 2 3] (take 3 (events a)))))))))
 
 (deftest sliding-keeps-the-latest
   (on-each-root
@@ -251,7 +252,7 @@
         (.get ^CompletableFuture (.toCompletableFuture t) 60 TimeUnit/SECONDS)
         (is (= [:listeners-have-returned 1 2 3] @said))
         (is (= 0 (listeners))))
-      (finally (.shutdown loop)))))
+      (finally (.close loop)))))
 
 ;; Listeners of Java
 

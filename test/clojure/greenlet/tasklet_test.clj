@@ -12,7 +12,7 @@
             [greenlet.tasklet :as t :refer [channel tasklet tasklet*]]
             [greenlet.random :refer [times]]
             [greenlet.test :refer [check-leaks]]
-            [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
+            [greenlet.watchdog :as watchdog :refer [leaves-suspended on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)
            (greenlet.tasklet Tasklet)
            (java.lang WrongThreadException)
@@ -139,30 +139,31 @@
     ch))
 
 (deftest reducing
-  (on-each-root
-   (let [log (trace)]
-     (is (= [0 1 2] (into [] (sending log (range 3)))))
-     (is (= 3 (reduce + (sending log (range 3)))))
-     (is (= 13 (transduce (map inc) + 7 (sending log (range 3)))))
-     (is (= [] (into [] (sending log []))))
-     (is (= 0 (reduce + (sending log []))))
-     (is (= :only (reduce (fn [_ _] :wrong) (sending log [:only]))))
-     (is (= [nil false] (into [] (sending log [nil false]))))
-     (is (= {1 2} (frequencies (sending log [1 1])))))
-   (testing "no value more than is asked for, and the rest is still there"
-     (let [log (trace), ch (sending log (range 5))]
-       (is (= [0 1] (into [] (take 2) ch)))
-       (is (= [0 1] @log))
-       (is (= [2] (poison/reduce-with conj [] (fn [rf init] (reduce (fn [acc x] (reduced (rf acc x))) init ch)))))
-       (is (= [3 4] (into [] ch)))
-       (is (= [] (into [] ch)))))
-   (testing "ended by a sender"
-     (let [ch (channel)]
-       (tasklet (t/send! ch 1) (t/send-exception! ch (NoSuchElementException.)) (t/send! ch 2))
-       (is (= [1] (into [] ch)))
-       (is (= 2 (t/receive! ch)) "it is not closed")
-       (tasklet (t/send! ch 1) (t/send-exception! ch (ex-info "broken" {})))
-       (is (thrown-with-msg? clojure.lang.ExceptionInfo #"broken" (into [] ch)))))))
+  (leaves-suspended "a sender that nobody receives from"
+    (on-each-root
+     (let [log (trace)]
+       (is (= [0 1 2] (into [] (sending log (range 3)))))
+       (is (= 3 (reduce + (sending log (range 3)))))
+       (is (= 13 (transduce (map inc) + 7 (sending log (range 3)))))
+       (is (= [] (into [] (sending log []))))
+       (is (= 0 (reduce + (sending log []))))
+       (is (= :only (reduce (fn [_ _] :wrong) (sending log [:only]))))
+       (is (= [nil false] (into [] (sending log [nil false]))))
+       (is (= {1 2} (frequencies (sending log [1 1])))))
+     (testing "no value more than is asked for, and the rest is still there"
+       (let [log (trace), ch (sending log (range 5))]
+         (is (= [0 1] (into [] (take 2) ch)))
+         (is (= [0 1] @log))
+         (is (= [2] (poison/reduce-with conj [] (fn [rf init] (reduce (fn [acc x] (reduced (rf acc x))) init ch)))))
+         (is (= [3 4] (into [] ch)))
+         (is (= [] (into [] ch)))))
+     (testing "ended by a sender"
+       (let [ch (channel)]
+         (tasklet (t/send! ch 1) (t/send-exception! ch (NoSuchElementException.)) (t/send! ch 2))
+         (is (= [1] (into [] ch)))
+         (is (= 2 (t/receive! ch)) "it is not closed")
+         (tasklet (t/send! ch 1) (t/send-exception! ch (ex-info "broken" {})))
+         (is (thrown-with-msg? clojure.lang.ExceptionInfo #"broken" (into [] ch))))))))
 
 (deftest as-a-seq
   (on-each-root
@@ -187,13 +188,14 @@
        (is (= [2 3 4] @log))))))
 
 (deftest in-generators-and-greenlets
-  (on-each-root
-   (let [ch (channel)
-         doubled (g/generator (loop [] (g/yield! (* 2 (t/receive! ch))) (recur)))]
-     (tasklet (t/send-sequence! ch (range)))
-     (is (= [0 2 4] (take 3 doubled)))
-     (is (= [6 8] (into [] (take 2) doubled)))
-     (is (= 5 (g/switch! (g/glet [] (t/receive! ch))))))))
+  (leaves-suspended "a seq that is only forgotten"
+    (on-each-root
+     (let [ch (channel)
+           doubled (g/generator (loop [] (g/yield! (* 2 (t/receive! ch))) (recur)))]
+       (tasklet (t/send-sequence! ch (range)))
+       (is (= [0 2 4] (take 3 doubled)))
+       (is (= [6 8] (into [] (take 2) doubled)))
+       (is (= 5 (g/switch! (g/glet [] (t/receive! ch)))))))))
 
 (deftest callbacks
   (on-each-root
@@ -210,24 +212,26 @@
      (t/run-all!))))
 
 (deftest between-threads
-  (let [requests (channel {:shared true}), answers (channel {:shared true})
-        {:keys [join]} (watchdog/start-thread #(do (tasklet (doseq [x requests] (t/send! answers (inc x))))
-                                                   (t/run-all! {:threadblock true})
-                                                   :served))]
-    (is (= (range 1 11) (mapv #(do (t/send! requests %) (t/receive! answers)) (range 10))))
-    (t/send-exception! requests (NoSuchElementException.))
-    (is (= :served (join))))
-  (let [ch (channel)]
-    (watchdog/in-thread (tasklet (t/receive! ch)) (t/schedule!))
-    (is (thrown-with-msg? WrongThreadException #"shared channel" (t/send! ch 1)))))
+  (leaves-suspended "a receiver whose thread has ended"
+    (let [requests (channel {:shared true}), answers (channel {:shared true})
+          {:keys [join]} (watchdog/start-thread #(do (tasklet (doseq [x requests] (t/send! answers (inc x))))
+                                                     (t/run-all! {:threadblock true})
+                                                     :served))]
+      (is (= (range 1 11) (mapv #(do (t/send! requests %) (t/receive! answers)) (range 10))))
+      (t/send-exception! requests (NoSuchElementException.))
+      (is (= :served (join))))
+    (let [ch (channel)]
+      (watchdog/in-thread (tasklet (t/receive! ch)) (t/schedule!))
+      (is (thrown-with-msg? WrongThreadException #"shared channel" (t/send! ch 1))))))
 
 (deftest deadlock-lists-who-waits-for-what
-  (on-each-root
-   (let [a (channel {:name "a"}), b (channel {:name "b"})]
-     (tasklet* #(t/receive! b) {:name "worker"})
-     (t/run-all!)
-     (is (thrown-with-msg? IllegalStateException #"deadlock: .*main sending on a, worker receiving from b" (t/send! a 1)))
-     (is (= [0 -1] [(t/balance a) (t/balance b)])))))
+  (leaves-suspended "those in the deadlock"
+    (on-each-root
+     (let [a (channel {:name "a"}), b (channel {:name "b"})]
+       (tasklet* #(t/receive! b) {:name "worker"})
+       (t/run-all!)
+       (is (thrown-with-msg? IllegalStateException #"deadlock: .*main sending on a, worker receiving from b" (t/send! a 1)))
+       (is (= [0 -1] [(t/balance a) (t/balance b)]))))))
 
 (deftest wrong-arguments-are-named
   (on-each-root
@@ -252,21 +256,22 @@
      (refused #"cannot be -1: it is 0" #(t/switch-trap! -1)))))
 
 (deftest printing-runs-nothing
-  (watchdog/call-in-thread
-   {:name "home"}
-   (bound-fn []
-     (let [log (trace)
-           ch (channel {:name "words"})
-           worker (tasklet* #(log (t/receive! ch)) {:name "worker"})]
-       (doseq [text [pr-str print-str str #(with-out-str (pprint %))]]
-         (is (str/includes? (text worker) "Tasklet[worker, scheduled, thread \"home\"]"))
-         (is (str/includes? (text ch) "Channel[words]"))
-         (is (str/includes? (text [ch {:ch ch}]) "Channel[words]")))
-       (is (= [] @log))
-       (t/schedule!)
-       (is (re-find #"^#<Tasklet\[worker, receiving from words, .*\]>$" (pr-str worker)))
-       (is (re-find #"^#<Channel\[words, 1 receiving\]: \(send! ch v\), \(receive! ch\)>$" (pr-str ch)))
-       (is (= -1 (t/balance ch)))))))
+  (leaves-suspended "a receiver"
+    (watchdog/call-in-thread
+     {:name "home"}
+     (bound-fn []
+       (let [log (trace)
+             ch (channel {:name "words"})
+             worker (tasklet* #(log (t/receive! ch)) {:name "worker"})]
+         (doseq [text [pr-str print-str str #(with-out-str (pprint %))]]
+           (is (str/includes? (text worker) "Tasklet[worker, scheduled, thread \"home\"]"))
+           (is (str/includes? (text ch) "Channel[words]"))
+           (is (str/includes? (text [ch {:ch ch}]) "Channel[words]")))
+         (is (= [] @log))
+         (t/schedule!)
+         (is (re-find #"^#<Tasklet\[worker, receiving from words, .*\]>$" (pr-str worker)))
+         (is (re-find #"^#<Channel\[words, 1 receiving\]: \(send! ch v\), \(receive! ch\)>$" (pr-str ch)))
+         (is (= -1 (t/balance ch))))))))
 
 (defn- sieve
   "A lazy seq of the primes: each that arrives gets a tasklet that lets through what it does not divide."
@@ -277,12 +282,13 @@
      (cons prime (sieve out)))))
 
 (deftest a-pipeline-of-a-thousand-stages
-  (on-each-root
-   (let [numbers (channel)]
-     (tasklet (t/send-sequence! numbers (iterate inc 2)))
-     (let [primes (take 1000 (sieve numbers))]
-       (is (= [2 3 5 7 11] (take 5 primes)))
-       (is (= 7919 (last primes)))))))
+  (leaves-suspended "the stages of an endless pipeline"
+    (on-each-root
+     (let [numbers (channel)]
+       (tasklet (t/send-sequence! numbers (iterate inc 2)))
+       (let [primes (take 1000 (sieve numbers))]
+         (is (= [2 3 5 7 11] (take 5 primes)))
+         (is (= 7919 (last primes))))))))
 
 ;; The model: the ring is a vector of tasklets, the running one first; a queue is a vector of those that wait, senders with
 ;; what they send. An event is what an operation of a tasklet returned, at the time when it does.
@@ -390,7 +396,9 @@
                 (catch GreenletExit _ (log [id :killed]))))]
     (deliver tasklets (vec (map-indexed (fn [id program] (tasklet (run id program))) programs)))
     (t/run-all!)
-    {:trace @log, :balances (mapv t/balance channels)}))
+    (let [outcome {:trace @log, :balances (mapv t/balance channels)}]
+      (run! t/kill! (filter t/alive? @tasklets)) ; those that wait for ever
+      outcome)))
 
 (def ^:private programs
   (gen/let [channels (gen/vector (gen/hash-map :preference (gen/elements [-1 0 1]), :schedule-all (gen/frequency [[4 (gen/return false)] [1 (gen/return true)]]))

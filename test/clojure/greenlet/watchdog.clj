@@ -1,7 +1,8 @@
 (ns greenlet.watchdog
   "Bounded waits for tests: what takes too long fails and says where every thread was."
-  (:require [clojure.test :refer [testing]])
-  (:import (java.util.concurrent CountDownLatch ExecutionException FutureTask TimeUnit TimeoutException)))
+  (:require [clojure.test :refer [is testing]])
+  (:import (greenlet LeakDetector)
+           (java.util.concurrent CountDownLatch ExecutionException FutureTask TimeUnit TimeoutException)))
 
 (set! *warn-on-reflection* true)
 
@@ -68,6 +69,14 @@
   `(doseq [virtual# [false true]]
      (testing (if virtual# "in a virtual thread:" "in a platform thread:")
        (call-in-thread {:virtual virtual#} (bound-fn [] ~@body)))))
+
+(defmacro leaves-suspended
+  "The value of `body`, of a test under `greenlet.test/check-leaks`, which leaves something suspended, for the reason `why`."
+  [why & body]
+  `(let [leaks# (LeakDetector.)]
+     (try
+       ~@body
+       (finally (is (~'thrown? AssertionError (.close leaks#)) ~why)))))
 
 (defn await-latch
   "Waits for `latch`, not for ever."
