@@ -11,11 +11,16 @@ import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.function.Executable;
@@ -125,6 +130,65 @@ class KillTest {
       t.kill();
     });
     assertEquals(List.of("value", "exit arrived"), trace);
+  }
+
+  @RootTest
+  @DisplayName(
+      "Whatever a task is doing, what is raised in it ends it once, and its link hears of it once")
+  void everyStage() {
+    Task.Action body =
+        () -> {
+          trace.add("begins");
+          Hub.sleep(Duration.ofSeconds(10));
+          trace.add("goes on");
+        };
+    Map<String, Supplier<Task<?>>> stages = new LinkedHashMap<>();
+    stages.put("ready", () -> Hub.current().spawn(body));
+    stages.put("later", () -> Hub.current().spawnLater(Duration.ofSeconds(5), null, body));
+    stages.put(
+        "asleep",
+        () -> {
+          Task<?> t = Hub.current().spawn(body);
+          Hub.sleep(Duration.ZERO);
+          return t;
+        });
+    var failure = new IOException("failure");
+    Map<String, Consumer<Task<?>>> ways = new LinkedHashMap<>();
+    ways.put("kill", Task::kill);
+    ways.put("exit", t -> t.interrupt(new GreenletExit()));
+    ways.put("failure", t -> t.interrupt(failure));
+    virtually(() ->
+        stages.forEach((stage, spawn) ->
+            ways.forEach((way, raise) -> {
+              Task<?> t = spawn.get();
+              t.link(ended ->
+                  trace.add(
+                      "%s, %s: %s%s"
+                          .formatted(
+                              stage,
+                              way,
+                              ended.toString().replaceAll(".*, |]", ""),
+                              ended.exception() == failure ? " with it" : "")));
+              raise.accept(t);
+              t.join();
+              raise.accept(t); // nothing happens to one that has ended
+              Hub.sleep(Duration.ofSeconds(20));
+            })));
+    assertEquals(
+        List.of(
+            "ready, kill: killed",
+            "ready, exit: killed",
+            "ready, failure: failed with it",
+            "later, kill: killed",
+            "later, exit: killed",
+            "later, failure: failed with it",
+            "begins",
+            "asleep, kill: killed",
+            "begins",
+            "asleep, exit: killed",
+            "begins",
+            "asleep, failure: failed with it"),
+        trace);
   }
 
   @RootTest
