@@ -252,6 +252,81 @@ class TaskTest {
         trace);
   }
 
+  private void noteEnd(Task<?> t, String when) {
+    t.rawLink(ended -> note(ended.name() + " raw, linked " + when));
+    t.link(ended -> note(ended + " linked " + when));
+  }
+
+  @RootTest
+  @DisplayName("links of each kind of end are called once, also those that come after it")
+  void linksOfEachEnd() {
+    virtually(() -> {
+      Hub hub = Hub.current();
+      hub.spawn("good", () -> "value");
+      hub.spawn(
+          "bad",
+          () -> {
+            throw new IOException();
+          });
+      hub.spawn("asleep", () -> sleep(1000));
+      List<Task<?>> all = hub.tasks().subList(1, 4);
+      for (Task<?> t : all) noteEnd(t, "before");
+      Hub.sleep(Duration.ZERO);
+      all.get(2).kill();
+      for (int i = 1; i < 3; i++) {
+        for (Task<?> t : all) noteEnd(t, "after " + i);
+        sleep(1);
+      }
+    });
+    assertEquals(
+        List.of(
+            "good raw, linked before",
+            "bad raw, linked before",
+            "Task[good, successful] linked before",
+            "Task[bad, failed] linked before",
+            "asleep raw, linked before",
+            "Task[asleep, killed] linked before",
+            "good raw, linked after 1",
+            "bad raw, linked after 1",
+            "asleep raw, linked after 1",
+            "Task[good, successful] linked after 1",
+            "Task[bad, failed] linked after 1",
+            "Task[asleep, killed] linked after 1",
+            "good raw, linked after 2",
+            "bad raw, linked after 2",
+            "asleep raw, linked after 2",
+            "Task[good, successful] linked after 2",
+            "Task[bad, failed] linked after 2",
+            "Task[asleep, killed] linked after 2"),
+        trace);
+  }
+
+  @RootTest
+  @DisplayName("a task is not done at any switch to it, and no link is called before its end")
+  void notDoneWhileItBegins() {
+    virtually(() -> {
+      Task<?> t =
+          Hub.current()
+              .spawn(
+                  "mine",
+                  () -> {
+                    note("begins");
+                    sleep(1);
+                    note("ends");
+                  });
+      Greenlet.setListener((event, origin, target) -> {
+        if (!target.name().equals("mine")) return;
+        note(t.toString());
+        t.rawLink(ended -> note("link"));
+      });
+      t.join();
+      Greenlet.setListener(null);
+    });
+    assertEquals(
+        List.of("Task[mine, unstarted]", "begins", "Task[mine, suspended]", "ends", "link", "link"),
+        trace);
+  }
+
   @RootTest
   @DisplayName("a future for other threads; a task of another thread's hub as a result")
   void futures() throws Throwable {
