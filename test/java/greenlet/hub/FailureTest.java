@@ -100,6 +100,94 @@ class FailureTest {
     assertEquals(List.of("second link", 1), trace);
   }
 
+  @RootTest
+  @DisplayName(
+      "A link that throws is a failure of its own, and keeps no other link from being called")
+  void throwingLinks() {
+    Hub hub = Hub.virtualTime();
+    hub.onFailure((task, e) -> note("reported " + e.getMessage()));
+    hub.run(
+        Threads.callable(() -> {
+          spawn("good", () -> {});
+          spawn(
+              "bad",
+              () -> {
+                throw new IOException("asked for by its links");
+              });
+          for (Task<?> t : hub.tasks().subList(1, 3)) {
+            for (int i = 1; i < 4; i++) {
+              String link = t.name() + i;
+              t.link(ended -> {
+                note(link);
+                throw new IllegalStateException(link);
+              });
+            }
+          }
+          hub.join();
+        }));
+    assertEquals(
+        List.of(
+            "good1",
+            "reported good1",
+            "good2",
+            "reported good2",
+            "good3",
+            "reported good3",
+            "bad1",
+            "reported bad1",
+            "bad2",
+            "reported bad2",
+            "bad3",
+            "reported bad3"),
+        trace);
+  }
+
+  @RootTest
+  @DisplayName("A task that fails while another sleeps does not wake that")
+  void failsWhileOthersSleep() {
+    Hub hub = Hub.virtualTime();
+    hub.onFailure((task, e) -> note("reported at " + hub.time().toSeconds()));
+    hub.run(
+        Threads.callable(() -> {
+          hub.spawnLater(
+              Duration.ofSeconds(1),
+              "careless",
+              () -> {
+                throw new IOException();
+              });
+          Hub.sleep(Duration.ofSeconds(2));
+          note("slept until " + hub.time().toSeconds());
+        }));
+    assertEquals(List.of("reported at 1", "slept until 2"), trace);
+  }
+
+  private static int endless(int depth) {
+    return 1 + endless(depth + 1);
+  }
+
+  @RootTest
+  @DisplayName(
+      "A StackOverflowError ends its task as other errors do, and whoever waits for that goes on")
+  void stackOverflow() {
+    Hub hub = Hub.virtualTime();
+    hub.onFailure((task, e) -> note(task.name() + " " + e.getClass().getSimpleName()));
+    hub.run(
+        Threads.callable(() -> {
+          Task<?> endless = spawn("endless", () -> endless(0));
+          Task<?> waits =
+              spawn(
+                  "waits",
+                  () -> {
+                    endless.join();
+                    note("joined");
+                  });
+          waits.result();
+          assertThrows(StackOverflowError.class, endless::result);
+          note(endless.toString());
+        }));
+    assertEquals(List.of("endless StackOverflowError", "joined", "Task[endless, failed]"), trace);
+  }
+
   @RootTest(Threads.PLATFORM)
   @DisplayName(
       "What a hub's handler throws is printed once, with the failure that it was to handle")
