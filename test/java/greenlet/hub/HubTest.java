@@ -20,7 +20,9 @@ import greenlet.testing.Threads;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
@@ -637,6 +639,84 @@ class HubTest {
   }
 
   @RootTest
+  @DisplayName("a limit ends every kind of wait, also one that has a longer limit of its own")
+  void limitOfEachWait() {
+    virtually(() -> {
+      Task<Object> asleep =
+          hub()
+              .spawn(() -> {
+                sleep(1000);
+                return null;
+              });
+      Task<?> unwinds =
+          spawn(() -> {
+            try {
+              sleep(1000);
+            } finally {
+              sleep(1000);
+            }
+          });
+      Map<String, Task.Action> waits = new LinkedHashMap<>();
+      waits.put("sleep", () -> sleep(100));
+      waits.put("join", asleep::join);
+      waits.put("limited join", () -> asleep.join(LONG));
+      waits.put("result", () -> asleep.result());
+      waits.put("limited result", () -> asleep.result(LONG));
+      waits.put("kill", unwinds::kill);
+      waits.put("join of all", () -> hub().join());
+      waits.put("waiter", () -> new Waiter<>("nothing").await());
+      waits.put("callback", () -> Hub.await((Waiter<Object> w) -> {}));
+      waits.put("stage", () -> Hub.await(new CompletableFuture<>()));
+      waits.put("limit", () -> Hub.timeout(LONG, () -> sleep(100)));
+      waits.put("joining scope", () -> Hub.joiningScope(() -> hub().spawn(() -> sleep(100))));
+      waits.forEach((name, wait) -> Hub.timeout(SECOND, wait, () -> noteWithTime("ends " + name)));
+      assertFalse(asleep.isDone());
+      assertFalse(unwinds.isDone());
+    });
+    assertEquals(
+        List.of(
+            "ends sleep@1",
+            "ends join@2",
+            "ends limited join@3",
+            "ends result@4",
+            "ends limited result@5",
+            "ends kill@6",
+            "ends join of all@7",
+            "ends waiter@8",
+            "ends callback@9",
+            "ends stage@10",
+            "ends limit@11",
+            "ends joining scope@12"),
+        trace);
+  }
+
+  @RootTest
+  @DisplayName("what is run where a limit has run out may throw, and limits around it do not mind")
+  void throwsWhereLimitRunsOut() {
+    IOException own = new IOException();
+    virtually(() -> {
+      assertSame(
+          own,
+          assertThrows(
+              IOException.class,
+              () ->
+                  Hub.timeout(
+                      LONG,
+                      () ->
+                          Hub.timeout(
+                              SECOND,
+                              () -> sleep(10),
+                              () -> {
+                                noteWithTime("late");
+                                throw own;
+                              }),
+                      () -> note("not here"))));
+      sleep(10_000); // nothing comes later
+    });
+    assertEquals(List.of("late@1"), trace);
+  }
+
+  @RootTest
   @DisplayName("a limit that runs out while the task is ready loses nothing that it was woken with")
   void limitWhileReady() {
     virtually(() -> {
@@ -795,6 +875,58 @@ class HubTest {
   }
 
   @RootTest
+  @DisplayName(
+      "a failure ends a scope also if the body has caught it, or has ended and waits for the others")
+  void failureThatIsAskedForInScope() {
+    IOException failure = new IOException();
+    virtually(() -> {
+      assertSame(
+          failure,
+          assertThrows(
+              IOException.class,
+              () ->
+                  Hub.scope(() -> {
+                    Task<Object> t =
+                        hub()
+                            .spawn(() -> {
+                              throw failure;
+                            });
+                    assertSame(failure, assertThrows(IOException.class, t::result));
+                    note("caught");
+                    try {
+                      sleep(10);
+                    } finally {
+                      noteWithTime("unwound");
+                    }
+                  })));
+      Task<?>[] failed = new Task<?>[1];
+      assertSame(
+          failure,
+          assertThrows(
+              IOException.class,
+              () ->
+                  Hub.joiningScope(() -> {
+                    failed[0] =
+                        spawn(() -> {
+                          sleep(1);
+                          throw failure;
+                        });
+                    spawn(() -> {
+                      try {
+                        sleep(1000);
+                      } finally {
+                        noteWithTime("sibling unwound");
+                      }
+                    });
+                    noteWithTime("body has ended");
+                  })));
+      assertSame(failure, assertThrows(IOException.class, failed[0]::result));
+      sleep(1000); // nothing is raised later
+    });
+    assertEquals(List.of("caught", "unwound@0", "body has ended@0", "sibling unwound@1"), trace);
+  }
+
+  @RootTest
   @DisplayName("a scope whose owner is killed or whose limit runs out ends as well")
   void scopeEndedFromOutside() {
     virtually(() -> {
@@ -903,6 +1035,39 @@ class HubTest {
               twice.wake("woken");
               assertEquals("woken", first.result());
             }));
+  }
+
+  @RootTest
+  @DisplayName("a waiter that is over before anybody waits for it takes no wait")
+  void overBeforeTheWait() {
+    virtually(() -> {
+      spawn(() -> note("others have their turn"));
+      var woken = new Waiter<Integer>("a number");
+      assertEquals("a number", woken.toString());
+      assertTrue(woken.wake(25));
+      note(woken.await());
+      note(woken.await());
+      var failed = new Waiter<Integer>("a number");
+      var failure = new ArithmeticException();
+      assertTrue(failed.fail(failure));
+      assertSame(failure, assertThrows(ArithmeticException.class, failed::await));
+      note("failed");
+      var abandoned = new Waiter<Integer>("a number");
+      Task<Integer> t = hub().spawn("AName", abandoned::await);
+      Hub.sleep(Duration.ZERO);
+      note(t.description());
+      t.kill();
+      assertTrue(abandoned.isOver());
+      assertFalse(abandoned.wake(25));
+    });
+    assertEquals(
+        List.of(
+            25,
+            25,
+            "failed",
+            "others have their turn",
+            "Task[AName, suspended] waits for a number"),
+        trace);
   }
 
   @RootTest
