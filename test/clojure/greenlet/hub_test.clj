@@ -145,6 +145,56 @@
        (wait)
        (is (= [(current-task)] (tasks)))))))
 
+(deftest joining-those-that-fail
+  (on-each-root
+   (run :time :virtual
+     (testing "the first one that fails counts, wherever it stands, and as often as one asks"
+       (let [late (spawn #(do (sleep! 1) (throw (ex-info "late" {}))))
+             early (spawn #(throw (ex-info "early" {})))]
+         (is (= ["early" 0.0] [(ex-message (thrown-by (joinall [late early] {:raise true}))) (now)]))
+         (is (= "early" (ex-message (thrown-by (joinall [early] {:raise true})))))
+         (is (= [early late] (joinall [late early])))))
+     (testing "where it is not to be raised, a failure is an end like others"
+       (let [sleeper (spawn sleep! 100)
+             careless (spawn #(throw (ex-info "" {})))]
+         (on-failure! (hub/hub) (fn [task _] (is (= careless task))))
+         (is (= [careless] (joinall [sleeper careless] {:count 1})))
+         (is (not (ready? sleeper)))))
+     (testing "a task may be given twice"
+       (let [[a b] [(spawn +) (spawn +)]]
+         (is (= [a a b] (joinall [a b a])))))
+     (testing "one that does not end in time"
+       (let [begin (now), never (spawn-later 100 +)]
+         (is (= [[] 1.0] [(joinall [never] {:timeout 1}) (- (now) begin)]))
+         (is (= [:outer 2.0] (timeout 1 :else [:outer (- (now) begin)] (joinall [never] {:timeout 50})))))))))
+
+(deftest killing-many
+  (let [e (ex-info "failure" {})]
+    (is (= (for [[options how] [[{} :killed] [{:wait false} :killed] [{:exception e} :failed] [{:exception e, :wait false} :failed]]
+                 what ["ready" "later" "asleep"]] ; the first two end at once
+             [options what how])
+           (map first
+                (virtually [log]
+                  (doseq [options [{} {:wait false} {:exception e} {:exception e, :wait false}]]
+                    (let [body #(do (sleep! 10) (log :goes-on))
+                          asleep (spawn {:name "asleep"} body)
+                          _ (sleep! 0)
+                          ts [asleep (spawn {:name "ready"} #(log :begins)) (spawn {:name "later", :after 1} #(log :begins))]]
+                      (doseq [t ts]
+                        (link t #(log [options (task-name %) (cond (identical? e (exception %)) :failed
+                                                                   (instance? GreenletExit (exception %)) :killed)])))
+                      (killall ts options)
+                      (is (= (:wait options true) (ready? asleep)))
+                      (joinall ts)
+                      (killall ts options)
+                      (sleep! 20))))))))
+  (run
+    (let [t (spawn sleep! 100)]
+      (doseq [bad [42 "text" Exception]]
+        (is (thrown? IllegalArgumentException (killall [t] {:exception bad})))
+        (is (thrown? IllegalArgumentException (kill! t {:exception bad}))))
+      (is (not (ready? t))))))
+
 (deftest waiting-for-anything
   (on-each-root
    (run :time :virtual
@@ -590,6 +640,24 @@
        (let [h (hub/hub)]
          (offload #(execute! h set-event! e))
          (is (await! e)))))))
+
+(deftest links-to-what-lies-between-tasks
+  (on-each-root
+   (run :time :virtual
+     (let [t (spawn + 60 40), q (queue)]
+       (dotimes [_ 4] ; before it has ended, and after
+         (let [r (async-result)]
+           (link t #(wake! r (result %)))
+           (link t #(put! q %))
+           (is (= [100 100] [(result r) (result (take! q))])))))
+     (let [e (ex-info "failed" {}), t (spawn #(throw e))]
+       (dotimes [_ 4]
+         (let [r (async-result)]
+           (link t #(fail! r (exception %)))
+           (is (identical? e (thrown-by (result r)))))))
+     (let [q (queue {:size 0})]
+       (doseq [n [101 102 103]] (link (spawn + n) #(put! q %)))
+       (is (= [101 102 103] (vec (repeatedly 3 #(result (take! q))))))))))
 
 ;; Many
 
