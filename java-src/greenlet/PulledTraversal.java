@@ -59,7 +59,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
 
   /** Runs the body as far as its next yield, unless it has yielded already. False at its end. */
   boolean advance() {
-    if (ready && !confined) return true;
+    if (ready && !confined && puller == null && !closed) return true;
     Context here = ThreadState.context(owner);
     require(here, "pulled from");
     if (!ready && !over) {

@@ -372,6 +372,30 @@ class CursorTest {
   }
 
   @RootTest
+  @DisplayName(
+      "The body asks its own cursor while it is closed: refused, also if an element was found")
+  void insideItselfWhileClosed() {
+    List<Cursor<Integer>> self = new ArrayList<>();
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try {
+            out.yield(1);
+          } finally {
+            for (Executable call : calls(self.getLast()))
+              assertRefused(IllegalStateException.class, call, "generator-", "is pulling from it");
+            trace.add("refused");
+          }
+        });
+    for (Cursor<Integer> c : bothKinds(g)) {
+      self.add(c);
+      assertEquals(1, c.peek());
+      c.close();
+      assertClosed(c);
+    }
+    assertEquals(List.of("refused", "refused"), trace);
+  }
+
+  @RootTest
   @DisplayName("Another thread is refused every call of a confined cursor but isOver")
   void otherThread() throws Throwable {
     Cursor<Integer> c = two.cursor();
