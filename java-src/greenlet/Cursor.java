@@ -30,7 +30,8 @@ import org.jspecify.annotations.Nullable;
  * the body is running, also from within it, and any call but {@code close} after {@code close}.
  *
  * <p>Closing a cursor raises a {@link GreenletExit} at the pending yield, and at later ones, so that {@code finally} blocks
- * run. One that is only forgotten is collected with the body's stack, and nothing of it runs.
+ * run. A body that catches very many of them and yields each time is abandoned, and {@code close} throws an {@code
+ * IllegalStateException} that says so. A cursor that is only forgotten is collected with the body's stack, and nothing of it runs.
  *
  * @param <T> the type of the elements
  */
@@ -117,7 +118,11 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
     return traversal.isOver();
   }
 
-  /** Unwinds the body, if it is suspended; what other exception that ends with comes out. Does nothing a second time. */
+  /**
+   * Unwinds the body, if it is suspended; what other exception that ends with comes out. Does nothing a second time.
+   *
+   * @throws IllegalStateException if the body refuses to end
+   */
   @Override
   public void close() {
     traversal.close();

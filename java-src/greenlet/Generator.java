@@ -258,7 +258,9 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
   }
 
   /**
-   * Traverses on the caller's stack until the consumer has enough; then a {@link GreenletExit} unwinds the body.
+   * Traverses on the caller's stack until the consumer has enough; then a {@link GreenletExit} unwinds the body. A body that
+   * catches it and yields again gets another one, and after very many an {@code IllegalStateException}. A loop that catches that as
+   * well never ends, because it has no stack of its own that could be left.
    *
    * @param consumer called with each element; returns whether it wants more
    * @return false if the consumer had enough, true if the body came to its end before

@@ -31,8 +31,12 @@ public final class GreenletExit extends Error {
     super(first.getMessage(), first, true, false);
   }
 
+  /** How often it has been raised {@link #again}. */
+  int repetitions;
+
   /** What is raised after this one, for the same reason: try-with-resources cannot do with the same object twice. */
   GreenletExit again() {
+    repetitions++;
     return new GreenletExit(this);
   }
 

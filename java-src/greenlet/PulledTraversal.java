@@ -230,4 +230,17 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     if (exception != null) throw Sneaky.unchecked(exception);
     return answer;
   }
+
+  /** Leaves the body as it stands, for ever, and has the pull fail; called on the stack of the body. */
+  void abandon(Context here, Throwable why) {
+    failure = why;
+    over = true;
+    try {
+      stack.suspend(here); // nobody resumes it
+    } catch (Throwable t) { // refused
+      failure = null;
+      over = false;
+      throw t;
+    }
+  }
 }

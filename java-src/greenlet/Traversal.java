@@ -14,6 +14,9 @@ abstract class Traversal<T extends @Nullable Object> extends GeneratorRun
   /** What the body returned, where it has ended as it should. */
   @Nullable Object result;
 
+  /** A body that goes on yielding after so many of them does not want to end. */
+  private static final int MOST_EXITS = 10_000;
+
   private final Generator<T> generator;
 
   /** Of the thread that the body runs in. */
@@ -74,7 +77,7 @@ abstract class Traversal<T extends @Nullable Object> extends GeneratorRun
   /** Gives the consumer a value; called on the stack of the body. */
   final @Nullable Object deliver(Context here, T value) {
     Headroom.require();
-    if (exit != null) throw exit.again();
+    if (exit != null) throw Sneaky.unchecked(endAgain(here, exit));
     GeneratorRun suspended = here.innermost;
     if (suspended == this && extents == null) return suspend(here, value);
     leaveExtents(suspended, outer);
@@ -87,6 +90,26 @@ abstract class Traversal<T extends @Nullable Object> extends GeneratorRun
 
   /** Suspends the body until the consumer wants to go on. */
   abstract @Nullable Object suspend(Context here, T value);
+
+  /**
+   * What to raise in a body that yields although it has been told to end. A body that catches too many of these is abandoned, and
+   * its consumer gets an error. That takes a stack that can be left: the one of the traversal itself, if it is pulled, else that of
+   * the next one further out. On the consumer's own stack there is only the error to raise.
+   */
+  private Throwable endAgain(Context here, GreenletExit first) {
+    if (first.repetitions < MOST_EXITS) return first.again();
+    var why =
+        new IllegalStateException(
+            ("the %s refuses to end: its body has caught the GreenletExit at its yield %d times and yields again; "
+                    + "let the GreenletExit through, or return")
+                .formatted(this, MOST_EXITS));
+    for (GeneratorRun run = this; run != null; run = run.outer) {
+      if (!(run instanceof PulledTraversal<?> pulled)) continue;
+      leaveExtents(here.innermost, pulled.outer);
+      pulled.abandon(here, why);
+    }
+    return why;
+  }
 
   // Dynamic extents
 

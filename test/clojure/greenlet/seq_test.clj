@@ -470,6 +470,14 @@
      (is (= (range 10) s (in-thread (doall s)))))
    (is (nil? (gen-seq (generator) {:chunk 4})))))
 
+(deftest a-body-that-refuses-to-end
+  (on-each-root
+   (let [g (generator (while true (try (yield! 1) (catch Throwable _))))]
+     (let [c (cursor g)]
+       (is (= 1 (next! c)))
+       (is (thrown-with-msg? IllegalStateException (re-pattern (str "traversal of " g " refuses to end")) (.close c)))
+       (is (nil? (.close c)))))))
+
 ;; A body that is busy
 
 (deftest a-second-greenlet-asks-while-the-body-has-switched-away
