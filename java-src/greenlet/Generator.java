@@ -1,6 +1,6 @@
 package greenlet;
 
-import java.util.Iterator;
+import java.util.Objects;
 import java.util.Spliterator;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicLong;
@@ -28,9 +28,9 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p><b>Ways to traverse.</b> {@link #forEach} and {@link #forEachWhile} run the body on the caller's own stack, where
- * a yield is a call of the consumer: by far the fastest. {@link #cursor}, {@link #iterator} and {@link #stream} run it on a
- * stack of its own, as far as the next element; a cursor or iterator belongs to the thread that first pulls from it, a stream
- * may be continued by another thread.
+ * a yield is a call of the consumer: by far the fastest. {@link #cursor()}, {@link #iterator} and {@link #stream} run it on a
+ * stack of its own, as far as the next element. A cursor or iterator belongs to
+ * the thread that first pulls from it; a stream, or a {@linkplain #sharedCursor() shared} cursor, may be continued by another thread.
  *
  * <p>The body runs as part of whoever traverses it: {@link Greenlet#current()} is the traversing greenlet, and a switch
  * inside the body suspends that one. An exception in the body comes out of the call that ran into it, as it is, checked
@@ -101,6 +101,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
     // a body that yields a subtype of T may yield to whom takes any T
     @SuppressWarnings("unchecked")
     default void yieldAll(Iterable<? extends T> all) {
+      Objects.requireNonNull(all, "an Iterable to yield all elements of is needed: got null");
       if (!(all instanceof Generator<? extends T> inner)) {
         for (T value : all) this.yield(value);
         return;
@@ -204,6 +205,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    * @param all the elements
    */
   public static void yieldAll(Iterable<?> all) {
+    Objects.requireNonNull(all, "an Iterable to yield all elements of is needed: got null");
     Traversal<@Nullable Object> innermost = Traversal.innermost(ThreadState.context());
     Yielder<@Nullable Object> out =
         innermost != null ? innermost : value -> parent().switchTo(value);
@@ -241,7 +243,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
         "nobody to yield to: "
             + current
             + " is the root of its thread, which has no parent, "
-            + "and no generator's body is running; call yield from the body of a generator, or from a greenlet");
+            + "and no generator's body is running; call yield, in Clojure yield!, from the body of a generator, or from a greenlet");
   }
 
   /**
@@ -251,6 +253,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    */
   @Override
   public void forEach(Consumer<? super T> consumer) {
+    requireConsumer(consumer);
     forEachWhile(value -> {
       consumer.accept(value);
       return true;
@@ -266,6 +269,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    * @return false if the consumer had enough, true if the body came to its end before
    */
   public boolean forEachWhile(Predicate<? super T> consumer) {
+    requireConsumer(consumer);
     try {
       return new PushedTraversal<>(this, consumer).run();
     } catch (Throwable t) {
@@ -273,13 +277,18 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
     }
   }
 
+  private static void requireConsumer(Object consumer) {
+    Objects.requireNonNull(consumer, "a consumer to call with each element is needed: got null");
+  }
+
   /**
-   * Begins a traversal that pulls, one element at a time.
+   * Begins a traversal that pulls, one element at a time. In try-with-resources it is closed where the loop is left early, so that
+   * the {@code finally} blocks of the body run.
    *
-   * @return an iterator for the thread that first uses it, and a {@link Cursor}
+   * @return a cursor for the thread that first uses it; others get a {@link WrongThreadException}
    */
   @Override
-  public Iterator<T> iterator() {
+  public Cursor<T> iterator() {
     return cursor();
   }
 
@@ -338,6 +347,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
 
     @Override
     public boolean tryAdvance(Consumer<? super T> action) {
+      requireConsumer(action);
       if (cursor == null) cursor = generator.sharedCursor();
       if (!cursor.hasNext()) return false;
       action.accept(cursor.next());
@@ -346,6 +356,7 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
 
     @Override
     public void forEachRemaining(Consumer<? super T> action) {
+      requireConsumer(action);
       if (cursor == null) generator.forEach(action);
       else cursor.forEachRemaining(action);
     }

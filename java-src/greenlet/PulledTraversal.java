@@ -90,13 +90,15 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
           "nothing can be sent to the " + this + ": its body has ended");
     if (ready)
       throw new IllegalStateException(
-          "the " + this + " has yielded a value that nobody has taken; take it with next first");
+          "the "
+              + this
+              + " has yielded a value that nobody has taken; take it first, with next() or next!");
     if (!started) { // as for a greenlet that has not been started
       if (exception == null) {
         throw new IllegalStateException(
             "nothing can be sent to the "
                 + this
-                + " yet: its body has not come to a yield; call next first");
+                + " yet: its body has not come to a yield; call next() or next! first");
       }
       over = true;
       throw Sneaky.unchecked(exception);
@@ -174,8 +176,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
               + Context.describe(home.thread)
               + ": it belongs to thread "
               + Context.describe(owner.thread)
-              + ", which first pulled from it; "
-              + "use a seq or a stream, which any thread may continue");
+              + ", which first pulled from it; what any thread may continue is a stream or a sharedCursor(), in Clojure a seq");
     }
   }
 

@@ -18,7 +18,7 @@
   Several values sent at once arrive as a vector, none as nil. A greenlet's result, or the exception
   that ended it, goes to its parent. Greenlets of one thread are out of reach for other threads. What
   nobody refers to any more is garbage, and nothing in it runs then."
-  (:require [greenlet.argument :refer [check-options]]
+  (:require [greenlet.argument :refer [check-options refuse]]
             [greenlet.generator :as generator])
   (:import (clojure.lang IDeref)
            (greenlet Body Cursor Generator$Yielder Greenlet GreenletExit SwitchArgs SwitchListener SwitchListener$Event)
@@ -192,14 +192,16 @@
   [& body]
   (let [[options body] (loop [options {}, body body]
                          (if (keyword? (first body))
-                           (recur (assoc options (first body) (second body)) (nnext body))
+                           (do
+                             (when-not (next body) (refuse "the option " (first body) " of a generator has no value"))
+                             (recur (assoc options (first body) (second body)) (nnext body)))
                            [options body]))
-        name (:as options)
-        options (dissoc options :as)]
-    (when-not (or (nil? name) (simple-symbol? name))
+        name (:as options)]
+    (check-options options [:as :chunk :confined] "a generator")
+    (when-not (or (not (contains? options :as)) (simple-symbol? name))
       (throw (IllegalArgumentException. (str ":as takes a symbol; got " (pr-str name)))))
     `(generator* (fn* [] ~@(if name [`(let [~name (greenlet.Generator/yielder)] ~@body)] body))
-                 ~@(when (seq options) [options]))))
+                 ~@(when-let [others (not-empty (dissoc options :as))] [others]))))
 
 (defn yield-to!
   "Gives `v` to the traversal that `generator` has named with `:as`, also from within the body of another generator that
@@ -217,7 +219,9 @@
 
 (defn- ^greenlet.Generator the-generator [g what]
   (or (generator/recipe g)
-      (throw (IllegalArgumentException. (str what " must be a generator; got " (if (nil? g) "nil" (class g)))))))
+      (throw (IllegalArgumentException.
+              (str what " must be a generator; got " (if (nil? g) "nil" (class g))
+                   "; (generator (yield-all! xs)) makes one of a collection xs")))))
 
 (defn gen-seq
   "A new seq of `g`, as `seq` would make it, with the options of `generator*`; nil if it is empty.

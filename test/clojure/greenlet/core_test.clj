@@ -861,13 +861,17 @@
                      [#(g/generator* 5) IllegalArgumentException ["function" "5"]]]
      #'g/generator [[#(macroexpand-1 '(greenlet.core/generator :as 5 1)) IllegalArgumentException [":as takes a symbol" "5"]]
                     [#(eval '(greenlet.core/generator :chunk 0)) IllegalArgumentException [":chunk" "positive integer" "0"]]
+                    [#(macroexpand-1 '(greenlet.core/generator :chunk)) IllegalArgumentException [":chunk" "no value"]]
+                    [#(macroexpand-1 '(greenlet.core/generator :tme 1 (inc 1))) IllegalArgumentException
+                     ["unknown option" ":tme" ":as" ":chunk" ":confined"]]
                     [#(eval '(greenlet.core/generator :confined 1)) IllegalArgumentException [":confined" "true or false" "1"]]
                     [#(eval '(greenlet.core/generator :chnuk 1)) IllegalArgumentException ["unknown option" ":chnuk" ":chunk"]]]
      #'g/gen-seq (concat (for [x [nil 1 [1 2]]] [#(g/gen-seq x nil) IllegalArgumentException ["gen-seq" "must be a generator"]])
                          [[#(g/gen-seq (g/generator) {:chunk -1}) IllegalArgumentException [":chunk" "-1"]]
                           [#(g/gen-seq (g/generator) {:parent 1}) IllegalArgumentException ["unknown option" ":parent"]]
                           [#(g/gen-seq (g/generator) 5) IllegalArgumentException ["option" "5"]]])
-     #'g/cursor (for [x [nil 1 [1 2]]] [#(g/cursor x) IllegalArgumentException ["cursor" "must be a generator"]])
+     #'g/cursor (for [x [nil 1 [1 2]]]
+                  [#(g/cursor x) IllegalArgumentException ["cursor" "must be a generator" "(generator (yield-all! xs))"]])
      #'g/next! (on-cursor g/next! "next!")
      #'g/peek! (on-cursor g/peek! "peek!")
      #'g/send! (concat (on-cursor #(g/send! % 1) "send!")

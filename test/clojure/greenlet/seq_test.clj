@@ -407,7 +407,7 @@
      (is (= 0 (.next it)))
      (let [e (in-thread (thrown-by (.next it)))]
        (is (instance? WrongThreadException e))
-       (is (re-find #"use a seq or a stream" (ex-message e))))
+       (is (re-find #"a stream or a sharedCursor\(\), in Clojure a seq" (ex-message e))))
      (is (= [1 2] [(.next it) (.next it)]) "it goes on")
      (is (false? (.hasNext it)))
      (is (thrown? NoSuchElementException (.next it)))

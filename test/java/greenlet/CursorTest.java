@@ -396,6 +396,25 @@ class CursorTest {
   }
 
   @RootTest
+  @DisplayName("Messages name what a Java and what a Clojure program calls")
+  void bothLanguages() throws Throwable {
+    Cursor<Integer> c = two.cursor();
+    assertRefused(IllegalStateException.class, () -> c.send("sent"), "next() or next!");
+    c.peek();
+    assertRefused(IllegalStateException.class, () -> c.send("sent"), "next() or next!");
+    Threads.PLATFORM.run(
+        "other",
+        () ->
+            assertRefused(
+                WrongThreadException.class,
+                c::next,
+                "stream",
+                "sharedCursor()",
+                "in Clojure a seq"));
+    c.close();
+  }
+
+  @RootTest
   @DisplayName("Another thread is refused every call of a confined cursor but isOver")
   void otherThread() throws Throwable {
     Cursor<Integer> c = two.cursor();

@@ -687,6 +687,47 @@ class GeneratorTest {
   }
 
   @RootTest
+  @DisplayName(
+      "null for a consumer or for elements is refused with a reason, by an empty generator too")
+  void nullArguments() {
+    for (Generator<Integer> g : List.of(range(0), range(1))) {
+      assertRefused(NullPointerException.class, () -> g.forEach(null), "consumer", "null");
+      assertRefused(NullPointerException.class, () -> g.forEachWhile(null), "consumer", "null");
+      assertRefused(
+          NullPointerException.class, () -> g.spliterator().tryAdvance(null), "consumer", "null");
+      assertRefused(
+          NullPointerException.class,
+          () -> g.spliterator().forEachRemaining(null),
+          "consumer",
+          "null");
+    }
+    Generator<Integer> byHandle = Generator.of(out -> out.yieldAll(null));
+    Generator<Integer> byName = Generator.of(out -> Generator.yieldAll(null));
+    for (Generator<Integer> g : List.of(byHandle, byName)) {
+      for (Way way : Way.values())
+        assertRefused(NullPointerException.class, () -> way.list(g), "Iterable", "null");
+    }
+    assertRefused(NullPointerException.class, () -> Generator.yieldAll(null), "Iterable", "null");
+  }
+
+  @RootTest
+  @DisplayName("An iterator is a cursor, so that try-with-resources unwinds the body")
+  void iteratorIsClosed() {
+    Generator<Integer> g =
+        Generator.of(out -> {
+          try {
+            out.yieldAll(range(3));
+          } finally {
+            trace.add("finally");
+          }
+        });
+    try (Cursor<Integer> elements = g.iterator()) {
+      assertEquals(0, elements.next());
+    }
+    assertEquals(List.of("finally"), trace);
+  }
+
+  @RootTest
   @DisplayName("A generator without a body is refused; the text form names it")
   void creation() {
     assertRefused(IllegalArgumentException.class, () -> Generator.of(null), "body");
