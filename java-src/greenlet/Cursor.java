@@ -38,8 +38,8 @@ import org.jspecify.annotations.Nullable;
 public final class Cursor<T extends @Nullable Object> implements Iterator<T>, AutoCloseable {
   private final PulledTraversal<T> traversal;
 
-  Cursor(Generator<T> generator, boolean confined) {
-    traversal = new PulledTraversal<>(generator, confined);
+  Cursor(Generator<T> generator, boolean confined, @Nullable Ahead<T> ahead) {
+    traversal = new PulledTraversal<>(generator, confined, ahead);
   }
 
   /** Whether there is a next element; runs the body as far as that. */
@@ -74,12 +74,23 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
   }
 
   /**
+   * How many elements can be taken before the body runs again: without chunks 1 after {@code hasNext} or {@code peek} has found an
+   * element, else 0; with chunks as many as are left of what the body has yielded ahead.
+   *
+   * @return the number; 0 does not say that the body has ended
+   */
+  public int available() {
+    return traversal.available();
+  }
+
+  /**
    * Has the body's pending yield return a value, and runs the body as far as its next yield.
    *
    * @param value what the yield returns
    * @return whether there is a next element, for {@link #next} to take
    * @throws IllegalStateException if no yield is pending: before the first {@code next} and after the end; or if {@code
-   *     hasNext} or {@code peek} has found an element that has not been taken
+   *     hasNext} or {@code peek} has found an element that has not been taken; or if the cursor takes {@linkplain
+   *     Generator#cursor(int) chunks}
    */
   public boolean send(@Nullable Object value) {
     return traversal.answer(value, null);
@@ -91,7 +102,8 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    *
    * @param exception what the yield throws
    * @return whether there is a next element, for {@link #next} to take
-   * @throws IllegalStateException after the end, or if there is an element that has not been taken
+   * @throws IllegalStateException after the end, or if there is an element that has not been taken, or if the cursor takes
+   *     {@linkplain Generator#cursor(int) chunks}
    */
   public boolean throwInto(Throwable exception) {
     if (exception == null)
@@ -103,14 +115,14 @@ public final class Cursor<T extends @Nullable Object> implements Iterator<T>, Au
    * What the body returned.
    *
    * @return the result; null where an exception ended the body, and for a body that has no result
-   * @throws IllegalStateException if the body has not ended
+   * @throws IllegalStateException if the body has not ended, or elements before its end have not been taken
    */
   public @Nullable Object result() {
     return traversal.result();
   }
 
   /**
-   * Whether the body has ended, one way or another. May be asked at any time.
+   * Whether the body has ended, one way or another, and what it yielded before has been taken. May be asked at any time.
    *
    * @return false as long as there may be another element
    */

@@ -29,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Ways to traverse.</b> {@link #forEach} and {@link #forEachWhile} run the body on the caller's own stack, where
  * a yield is a call of the consumer: by far the fastest. {@link #cursor()}, {@link #iterator} and {@link #stream} run it on a
- * stack of its own, as far as the next element. A cursor or iterator belongs to
+ * stack of its own, as far as the next element, or ahead, {@linkplain #cursor(int) in chunks}. A cursor or iterator belongs to
  * the thread that first pulls from it; a stream, or a {@linkplain #sharedCursor() shared} cursor, may be continued by another thread.
  *
  * <p>The body runs as part of whoever traverses it: {@link Greenlet#current()} is the traversing greenlet, and a switch
@@ -298,7 +298,23 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    * @return a cursor for the thread that first uses it; others get a {@link WrongThreadException}
    */
   public Cursor<T> cursor() {
-    return new Cursor<>(this, true);
+    return new Cursor<>(this, true, null);
+  }
+
+  /**
+   * Begins a traversal that pulls, in chunks: the body runs ahead, so that most elements cost no change of stacks. It is suspended
+   * when it has yielded {@code chunk} elements that the cursor has not given out yet. The first chunk has 32 elements at most, and
+   * each one after it twice as many as the one before, up to {@code chunk}.
+   *
+   * <p>The cursor gives out the same elements as one without chunks, and what ends the body comes after the elements before it.
+   * But the body has gone on since, so that {@link Cursor#send} and {@link Cursor#throwInto} are refused. {@link Cursor#close}
+   * forgets the elements that have not been taken, and an exception that ended the body after them.
+   *
+   * @param chunk the most elements that the body runs ahead, 1 or more
+   * @return a cursor for the thread that first uses it; others get a {@link WrongThreadException}
+   */
+  public Cursor<T> cursor(int chunk) {
+    return new Cursor<>(this, true, ahead(chunk));
   }
 
   /**
@@ -308,7 +324,24 @@ public final class Generator<T extends @Nullable Object> implements Iterable<T> 
    * @return a cursor for whichever threads, one at a time
    */
   public Cursor<T> sharedCursor() {
-    return new Cursor<>(this, false);
+    return new Cursor<>(this, false, null);
+  }
+
+  /**
+   * Begins a traversal that pulls in chunks, as {@link #cursor(int)}, and that any thread may continue, as {@link
+   * #sharedCursor()}.
+   *
+   * @param chunk the most elements that the body runs ahead, 1 or more
+   * @return a cursor for whichever threads, one at a time
+   */
+  public Cursor<T> sharedCursor(int chunk) {
+    return new Cursor<>(this, false, ahead(chunk));
+  }
+
+  private static <T extends @Nullable Object> Ahead<T> ahead(int chunk) {
+    if (chunk < 1)
+      throw new IllegalArgumentException("a chunk has 1 element or more: got " + chunk);
+    return new Ahead<>(chunk);
   }
 
   /**

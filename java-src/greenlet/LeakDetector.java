@@ -105,7 +105,7 @@ public final class LeakDetector implements AutoCloseable {
   }
 
   private static boolean isOver(Object made) {
-    return made instanceof Greenlet g ? g.isFinished() : ((PulledTraversal<?>) made).isOver();
+    return made instanceof Greenlet g ? g.isFinished() : ((PulledTraversal<?>) made).hasEnded();
   }
 
   /** A greenlet that is running does so in another thread. */

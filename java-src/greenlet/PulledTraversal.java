@@ -6,10 +6,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * A traversal on a stack of its own: the body runs when a value is pulled, up to its next yield. A confined one belongs
  * to the thread that first pulls it. Any thread may pull another, one at a time.
+ *
+ * <p>The body of a chunked one runs on, from yield to yield, until a chunk is full. Whatever ends it is told to the consumer after
+ * the elements before it.
  */
 final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> implements EntryPoint {
   private final boolean confined;
   private final GeneratorStack stack;
+
+  /** What the body yields ahead, if the traversal is chunked. */
+  private final @Nullable Ahead<T> ahead;
+
   private @Nullable Context owner;
   private boolean started;
   private @Nullable Greenlet puller;
@@ -34,9 +41,10 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   /** Whether the body has run since it was last resumed. */
   private boolean entered;
 
-  PulledTraversal(Generator<T> generator, boolean confined) {
+  PulledTraversal(Generator<T> generator, boolean confined, @Nullable Ahead<T> ahead) {
     super(generator);
     this.confined = confined;
+    this.ahead = ahead;
     stack = EngineChoice.engine().generatorStack(this, confined);
   }
 
@@ -62,19 +70,40 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     if (ready && !confined && puller == null && !closed) return true;
     Context here = ThreadState.context(owner);
     require(here, "pulled from");
-    if (!ready && !over) {
+    if (ready) return true;
+    if (!over) {
       Headroom.require();
       resume(here);
+      if (fetch()) return true;
     }
+    raise();
     return ready;
+  }
+
+  /** Has the next element of the chunk ready, if there is one. */
+  private boolean fetch() {
+    if (ahead == null || ahead.left() == 0) return false;
+    value = ahead.take();
+    return ready = true;
+  }
+
+  /** How many elements can be taken before the body runs. */
+  int available() {
+    require(ThreadState.context(owner), "asked for what it has");
+    if (!ready) return 0;
+    return ahead == null ? 1 : 1 + ahead.left();
   }
 
   /** The value that {@link #advance} found. */
   @Nullable T take() {
     T taken = value;
+    if (!fetch()) drop();
+    return taken;
+  }
+
+  private void drop() {
     value = null;
     ready = false;
-    return taken;
   }
 
   @Nullable T peek() {
@@ -85,6 +114,10 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   boolean answer(@Nullable Object value, @Nullable Throwable exception) {
     Context here = ThreadState.context(owner);
     require(here, exception == null ? "sent to" : "thrown into");
+    if (ahead != null)
+      throw new IllegalStateException(
+          "nothing can be %s the %s: it is pulled in %s, and its body does not wait at each yield; use a cursor without chunks"
+              .formatted(exception == null ? "sent to" : "thrown into", this, ahead));
     if (over)
       throw new IllegalStateException(
           "nothing can be sent to the " + this + ": its body has ended");
@@ -107,6 +140,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     sent = value;
     thrown = exception;
     resume(here);
+    raise();
     return ready;
   }
 
@@ -120,15 +154,26 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
         Headroom.require();
         exit = new GreenletExit();
         resume(here);
+        raise();
       }
       over = true;
     } finally {
       closed = over;
-      if (closed) take();
+      if (closed) {
+        drop();
+        failure = null; // that of a body which ran ahead, and which nobody has come to
+        if (ahead != null) ahead.clear();
+      }
     }
   }
 
+  /** Whether the body has ended and its consumer knows all of it. */
   boolean isOver() {
+    return over && !ready && failure == null;
+  }
+
+  /** Whether the body has ended: in a chunked traversal perhaps some elements ahead of its consumer. */
+  boolean hasEnded() {
     return over;
   }
 
@@ -140,8 +185,14 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
 
   @Nullable Object result() {
     require(ThreadState.context(owner), "asked for its result");
-    if (!over)
-      throw new IllegalStateException("the " + this + " has no result yet: its body has not ended");
+    if (!isOver())
+      throw new IllegalStateException(
+          "the %s has no result yet: %s"
+              .formatted(
+                  this,
+                  over
+                      ? "what comes before its end has not been taken"
+                      : "its body has not ended"));
     return result;
   }
 
@@ -192,6 +243,10 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     } finally {
       puller = null;
     }
+  }
+
+  /** Throws what ended the body, once. */
+  private void raise() {
     Throwable uncaught = failure;
     if (uncaught == null) return;
     failure = null;
@@ -210,13 +265,17 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
 
   @Override
   @Nullable Object suspend(Context here, T yielded) {
-    value = yielded;
-    ready = true;
+    if (ahead == null) {
+      value = yielded;
+      ready = true;
+    } else if (!ahead.fill(yielded)) {
+      return null;
+    }
     try {
       stack.suspend(here);
     } catch (Throwable t) { // refused, or struck on the way back
-      value = null;
-      ready = false;
+      if (ahead == null) drop();
+      else ahead.withdraw();
       sent = null;
       thrown = null;
       throw t;

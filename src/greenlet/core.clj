@@ -147,11 +147,15 @@
 
 ;; Generators
 
+(defn- check-chunk [chunk what]
+  (when-not (or (nil? chunk) (and (pos-int? chunk) (<= chunk Integer/MAX_VALUE)))
+    (throw (IllegalArgumentException.
+            (str "the :chunk of " what " must be a positive integer, at most " Integer/MAX_VALUE "; got " (pr-str chunk))))))
+
 (defn- checked-options [options]
   (check-options options [:chunk :confined] "a generator")
   (let [{:keys [chunk confined]} options]
-    (when-not (or (nil? chunk) (pos-int? chunk))
-      (throw (IllegalArgumentException. (str "the :chunk of a generator must be a positive integer; got " (pr-str chunk)))))
+    (check-chunk chunk "a generator")
     (when-not (contains? #{nil false true} confined)
       (throw (IllegalArgumentException. (str ":confined is true or false; got " (pr-str confined)))))
     options))
@@ -159,7 +163,9 @@
 (defn generator*
   "The function behind `generator`: a generator whose body is a call of `f`, without arguments. Options, for its seqs:
 
-    :chunk     n: the body runs ahead up to n elements, and the seq is chunked, as that of `range` is.
+    :chunk     n: the body runs ahead up to n elements, and the seq is chunked, as that of `range` is. The first chunk has 32
+               at most, each later one twice as many as the one before, up to n. What ends the body comes after the elements
+               before it.
     :confined  true: a seq for the one thread that first realises some of it; others get a WrongThreadException. It runs
                in that thread, where the engine does, and costs less than a seq that threads share.
 
@@ -246,9 +252,22 @@
         [(into [] (take 2) c) (next! c)])   ;=> [[0 1] 2]
 
   Wrong calls get an IllegalStateException, from another thread a WrongThreadException, and change nothing: any while the
-  body is running, also from within it; any after `.close`, but for `.close`."
-  ^Cursor [g]
-  (.cursor (the-generator g "the argument of cursor")))
+  body is running, also from within it; any after `.close`, but for `.close`. A body that catches the GreenletExit of
+  `.close` and yields again, thousands of times, is abandoned: `.close` then throws an IllegalStateException.
+
+  Options:
+
+    :chunk  n: the body runs ahead up to n elements, so that most cost no step. The elements are the same, and what ends the
+            body comes after those before it. `send!` and `throw!` are refused, because the body does not wait at each yield.
+            The first chunk has 32 at most, each later one twice as many as the one before, up to n.
+
+      (with-open [c (cursor (generator (run! yield! (range))) {:chunk 32})]
+        [(peek! c) (next! c) (next! c)])   ;=> [0 0 1]"
+  (^Cursor [g] (cursor g nil))
+  (^Cursor [g options]
+   (check-options options [:chunk] "a cursor")
+   (check-chunk (:chunk options) "a cursor")
+   (generator/cursor (the-generator g "the argument of cursor") (:chunk options))))
 
 (defn- ^Cursor the-cursor [c what]
   (if (instance? Cursor c)
@@ -281,14 +300,15 @@
       ;=> [:first :second :end]
 
   Throws IllegalStateException if no `yield!` is pending: before the first `next!` and after the end; or after a `peek!`
-  whose element has not been taken."
+  whose element has not been taken; or if the cursor has the option `:chunk`."
   ([c v] (send! c v nil))
   ([c v not-found]
    (let [c (the-cursor c "the target of send!")]
      (if (.send c v) (.next c) not-found))))
 
 (defn result
-  "What the body of the cursor returned; nil if an exception ended it. Throws IllegalStateException before its end.
+  "What the body of the cursor returned; nil if an exception ended it. Throws IllegalStateException before its end, and while
+  elements of a chunk are left.
 
       (let [c (cursor (generator (yield! 1) :done))] (next! c) (next! c) (result c))   ;=> :done"
   [c]

@@ -1,8 +1,8 @@
 (ns greenlet.generator
   "Generators as Clojure sequences; `greenlet.core` is the way in."
   (:require [clojure.core.protocols :refer [CollReduce]])
-  (:import (clojure.lang ChunkBuffer Cons IDeref IHashEq IObj IPending IReduce ISeq RT Reduced SeqIterator Seqable Sequential)
-           (greenlet Cursor Generator$Returning Greenlet GreenletExit)
+  (:import (clojure.lang ChunkBuffer Cons IDeref IHashEq IObj IPending IReduce ISeq LazySeq RT Reduced SeqIterator Seqable Sequential)
+           (greenlet Cursor Generator$Returning Greenlet GreenletExit Headroom)
            (java.io Writer)
            (java.lang.invoke VarHandle)
            (java.util ArrayList Comparator List PriorityQueue)
@@ -32,8 +32,18 @@
   (let [r (push g #(if (identical? %1 ::none) %2 (f %1 %2)) ::none)]
     (if (identical? r ::none) (f) r)))
 
-;; Pull: a seq. A walk is one run of the body; a cell is one of its elements, or the end. Cells are realised in their
-;; order, each once, by whichever thread asks first; the lock of the walk sees to that.
+;; Pull: a cursor
+
+(defn cursor
+  "See `greenlet.core/cursor`; `chunk` may be nil."
+  ^Cursor [^greenlet.Generator g chunk]
+  (if chunk (.cursor g (int chunk)) (.cursor g)))
+
+(defn- shared-cursor ^Cursor [^greenlet.Generator g chunk]
+  (if chunk (.sharedCursor g (int chunk)) (.sharedCursor g)))
+
+;; Pull: a seq. A walk is one run of the body; a cell is one of its elements, or of its chunks, or the end. Cells are realised
+;; in their order, each once, by whichever thread asks first; the lock of the walk sees to that.
 
 (definterface Turn
   (enter [])
@@ -52,7 +62,7 @@
 
 ;; What puller says of greenlets of the asking thread is right without the lock: only that thread writes them. A confined
 ;; walk has no lock: its cursor refuses whoever would have to wait.
-(deftype Walk [^Cursor cursor ^ReentrantLock lock ^:unsynchronized-mutable puller]
+(deftype Walk [^Cursor cursor chunked ^ReentrantLock lock ^:unsynchronized-mutable puller]
   Turn
   (enter [_]
     (when lock
@@ -66,10 +76,10 @@
       (set! puller nil)
       (.unlock lock))))
 
-(defn- walk [^greenlet.Generator g confined]
+(defn- walk [g {:keys [chunk confined]}]
   (if confined
-    (Walk. (.cursor g) nil nil)
-    (Walk. (.sharedCursor g) (ReentrantLock.) nil)))
+    (Walk. (cursor g chunk) (some? chunk) nil nil)
+    (Walk. (shared-cursor g chunk) (some? chunk) (ReentrantLock.) nil)))
 
 (defn- failure [^Throwable thrown]
   (if (instance? GreenletExit thrown) ; would end whoever asks next, quietly
@@ -88,6 +98,15 @@
 (deftype Element [value more])
 (deftype Failure [thrown])
 
+(defn- next-chunk
+  "All that the cursor has at hand."
+  [^Cursor cursor]
+  (Headroom/require) ; lest an overflow lose some
+  (let [n (.available cursor)
+        chunk (ChunkBuffer. n)]
+    (dotimes [_ n] (.add chunk (.next cursor)))
+    (.chunk chunk)))
+
 (defn- over? [^Cursor cursor]
   (try
     (.result cursor)
@@ -104,7 +123,8 @@
       (if (identical? w it)
         (try
           (set! walk-or-outcome (if (.hasNext cursor)
-                                  (let [x (.next cursor) more (Cell. w)]
+                                  (let [x (if (.-chunked ^Walk w) (next-chunk cursor) (.next cursor))
+                                        more (Cell. w)]
                                     (Element. x more))
                                   ::end))
           (catch Throwable t
@@ -202,14 +222,19 @@
 
 ;; The recipe
 
-(declare chunked-seq-of)
+;; Not by lazy-seq: where an exception ended it, that would be over when it is asked again, as its function has let go of the cells.
+(defn- concat-chunks [cells]
+  (LazySeq. (fn []
+              (when-let [s (seq cells)]
+                (chunk-cons (first s) (concat-chunks (rest s)))))))
 
 (defn seq-of
   "See `greenlet.core/gen-seq`."
-  [^greenlet.Generator g {:keys [chunk confined]}]
-  (if chunk
-    (chunked-seq-of g chunk confined)
-    (.seq (Cell. (walk g confined)))))
+  [g options]
+  (let [cells (Cell. (walk g options))]
+    (if (:chunk options)
+      (seq (concat-chunks cells))
+      (.seq cells))))
 
 (deftype Generator [^greenlet.Generator recipe options]
   Seqable
@@ -267,43 +292,6 @@
   (if-let [g (recipe coll)]
     (greenlet.Generator/yieldAll g)
     (run! #(greenlet.Generator/yield %) coll)))
-
-;; Chunks: another generator runs the body on its own stack, as reduce does, and yields a chunk at a time, so that most
-;; elements cost no switch. What an exception cuts off is yielded first.
-
-(definterface Flush
-  (flush []))
-
-(deftype Batch [^long size ^:unsynchronized-mutable ^ChunkBuffer buffer]
-  Predicate
-  (test [this x]
-    (.add buffer x)
-    (when (= size (.count buffer)) (.flush this))
-    true)
-  Flush
-  (flush [_]
-    (let [full buffer]
-      (set! buffer (ChunkBuffer. size))
-      (when (pos? (.count full))
-        (greenlet.Generator/yield (.chunk full))))))
-
-(defn- chunks-of [^greenlet.Generator g n]
-  (fn []
-    (let [batch (Batch. n (ChunkBuffer. n))]
-      (try
-        (.forEachWhile g batch)
-        (catch Exception e
-          (.flush batch)
-          (throw e)))
-      (.flush batch))))
-
-(defn- concat-chunks [cells]
-  (lazy-seq
-   (when-let [s (seq cells)]
-     (chunk-cons (first s) (concat-chunks (rest s))))))
-
-(defn- chunked-seq-of [g n confined]
-  (seq (concat-chunks (generator (chunks-of g n) {:confined confined}))))
 
 ;; Composition
 

@@ -28,6 +28,7 @@
    "sequence"             #(doto (sequence (map vector) %) first)
    "eduction's iterator"  #(let [^Iterable e (eduction (map vector) %)] (doto (.iterator e) .next))
    "cursor"               #(doto (cursor %) next!)
+   "chunked cursor"       #(doto (cursor % {:chunk 4}) next!)
    "cursor, peeked"       #(doto (cursor %) peek!)
    "cursor, sent to"      #(doto (cursor %) next! (send! :sent))
    "cursor, reduced"      #(doto (cursor %) (->> (into [] (take 3))))

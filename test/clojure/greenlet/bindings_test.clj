@@ -154,6 +154,7 @@
               seen))
    "iterator" #(with-iterator (.iterator ^Iterable %) (fn [n f] (binding [*x* [:pull n]] (f))))
    "cursor" #(with-open [c (cursor %)] (with-iterator c (fn [n f] (binding [*x* [:pull n]] (f)))))
+   "chunked cursor" #(with-open [c (cursor % {:chunk 2})] (with-iterator c (fn [n f] (binding [*x* [:pull n]] (f)))))
    "confined seq" #(loop [seen [], n 0, s (binding [*x* [:pull 0]] (gen-seq % {:confined true}))]
                      (if s (recur (conj seen (first s)) (inc n) (binding [*x* [:pull n]] (next s))) seen))
    "chunked seq" #(binding [*x* :consumer] (vec (gen-seq % {:chunk 2})))

@@ -861,6 +861,8 @@
                      [#(g/generator* 5) IllegalArgumentException ["function" "5"]]]
      #'g/generator [[#(macroexpand-1 '(greenlet.core/generator :as 5 1)) IllegalArgumentException [":as takes a symbol" "5"]]
                     [#(eval '(greenlet.core/generator :chunk 0)) IllegalArgumentException [":chunk" "positive integer" "0"]]
+                    [#(eval '(greenlet.core/generator :chunk Long/MAX_VALUE)) IllegalArgumentException
+                     [":chunk" "at most 2147483647" "9223372036854775807"]]
                     [#(macroexpand-1 '(greenlet.core/generator :chunk)) IllegalArgumentException [":chunk" "no value"]]
                     [#(macroexpand-1 '(greenlet.core/generator :tme 1 (inc 1))) IllegalArgumentException
                      ["unknown option" ":tme" ":as" ":chunk" ":confined"]]
@@ -868,10 +870,16 @@
                     [#(eval '(greenlet.core/generator :chnuk 1)) IllegalArgumentException ["unknown option" ":chnuk" ":chunk"]]]
      #'g/gen-seq (concat (for [x [nil 1 [1 2]]] [#(g/gen-seq x nil) IllegalArgumentException ["gen-seq" "must be a generator"]])
                          [[#(g/gen-seq (g/generator) {:chunk -1}) IllegalArgumentException [":chunk" "-1"]]
+                          [#(g/gen-seq (g/generator) {:chunk Long/MAX_VALUE}) IllegalArgumentException [":chunk" "2147483647"]]
                           [#(g/gen-seq (g/generator) {:parent 1}) IllegalArgumentException ["unknown option" ":parent"]]
                           [#(g/gen-seq (g/generator) 5) IllegalArgumentException ["option" "5"]]])
-     #'g/cursor (for [x [nil 1 [1 2]]]
-                  [#(g/cursor x) IllegalArgumentException ["cursor" "must be a generator" "(generator (yield-all! xs))"]])
+     #'g/cursor (concat (for [x [nil 1 [1 2]]]
+                          [#(g/cursor x) IllegalArgumentException ["cursor" "must be a generator" "(generator (yield-all! xs))"]])
+                        (for [n [0 -1 1.5 "8" Long/MAX_VALUE]]
+                          [#(g/cursor (g/generator) {:chunk n}) IllegalArgumentException
+                           [":chunk of a cursor" "positive integer" "2147483647" (pr-str n)]])
+                        [[#(g/cursor (g/generator) {:confined true}) IllegalArgumentException ["unknown option" ":confined" ":chunk"]]
+                         [#(g/cursor (g/generator) 8) IllegalArgumentException ["options" "8"]]])
      #'g/next! (on-cursor g/next! "next!")
      #'g/peek! (on-cursor g/peek! "peek!")
      #'g/send! (concat (on-cursor #(g/send! % 1) "send!")

@@ -93,6 +93,8 @@
    ["iterator-seq"           #(walk-seq (iterator-seq (.iterator ^Iterable %)))]
    ["cursor"                 #(with-open [c (cursor %)]
                                 (loop [n 0] (if-let [line (next! c)] (recur (long (step n line))) n)))]
+   ["chunked cursor"         #(with-open [c (cursor % {:chunk 32})]
+                                (loop [n 0] (if-let [line (next! c)] (recur (long (step n line))) n)))]
    ["reduce of a cursor"     #(with-open [c (cursor %)] (reduce step 0 c))]
    ["iterator"               #(walk-iterator (.iterator ^Iterable %))]
    ["Java's forEach"         #(by-side-effect (fn [f] (.forEach ^Iterable % (consumer f))))]

@@ -65,6 +65,7 @@
   "Those whose body runs ahead."
   {"chunked seq"              #(gen-seq (generator (%)) {:chunk 3})
    "chunked, confined seq"    #(gen-seq (generator (%)) {:chunk 3, :confined true})
+   "chunked cursor"           #(cursor (generator (%)) {:chunk 3})
    "transduced sequence"      #(sequence (map identity) (generator (%)))
    "seq of one in Java"       #(seq (generator/recipe (generator (%))))
    "iterator-seq"             #(let [^Iterable g (generator (%))] (iterator-seq (.iterator g)))

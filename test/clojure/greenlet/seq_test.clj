@@ -67,6 +67,12 @@
    ["a cursor" cursor 0]
    ["a stream's limit" #(.toArray (.limit (StreamSupport/stream (.spliterator ^Iterable %) false) 3)) 3]
    ["a chunked seq" #(first (gen-seq % {:chunk 4})) 4]
+   ["a chunked seq, its fifth" #(nth (gen-seq % {:chunk 4}) 4) 8]
+   ["a seq in large chunks" #(first (gen-seq % {:chunk Integer/MAX_VALUE})) 32]
+   ["a chunked cursor, not asked" #(cursor % {:chunk 4}) 0]
+   ["a chunked cursor" #(next! (cursor % {:chunk 4})) 4]
+   ["a chunked cursor, peeked" #(peek! (cursor % {:chunk 4})) 4]
+   ["a cursor in large chunks" #(next! (cursor % {:chunk Integer/MAX_VALUE})) 32]
    ["apply, all optional" #(apply (fn [& _]) %) 2] ; apply looks one further than it needs
    ["apply, one needed" #(apply (fn [_ & _]) %) 3]
    ["destructured" #(let [[a & more] (seq %)] [a more]) 2]
@@ -470,10 +476,64 @@
      (is (= (range 10) s (in-thread (doall s)))))
    (is (nil? (gen-seq (generator) {:chunk 4})))))
 
+(deftest what-ends-a-body-that-runs-ahead-comes-after-its-elements
+  (on-each-root
+   (doseq [e [(ex-info "body" {}) (java.io.IOException. "checked") (AssertionError. "assert") (StackOverflowError.) (OutOfMemoryError.)]
+           confined [false true]]
+     (let [g (generator (yield! 1) (yield! 2) (throw e))
+           log (trace)
+           s (gen-seq g {:chunk 8, :confined confined})]
+       (is (identical? e (thrown-by (run! log s))))
+       (is (= [1 2] @log (take 2 s)) (str e))
+       (is (identical? e (thrown-by (count s))) "each time")
+       (let [c (cursor g {:chunk 8})]
+         (is (= [1 2] [(next! c) (next! c)]))
+         (is (identical? e (thrown-by (next! c))))
+         (is (= [:end nil] [(next! c :end) (result c)])))))
+   (testing "assert"
+     (let [log (trace)]
+       (is (instance? AssertionError (thrown-by (run! log (generator :chunk 8 (yield! 1) (yield! 2) (assert false))))))
+       (is (instance? AssertionError (thrown-by (run! log (gen-seq (generator (yield! 3) (yield! 4) (assert false)) {:chunk 8})))))
+       (is (= [1 2 3 4] @log))))))
+
+(deftest large-chunks-cost-nothing-before-they-are-wanted
+  (on-each-root
+   (let [[g steps] (counted 1000)]
+     (is (= [0 1 2] (take 3 (gen-seq g {:chunk 1000000000}))))
+     (is (= 32 @steps))
+     (is (= (range 1000) (gen-seq g {:chunk 1000000000}) (gen-seq g {:chunk Integer/MAX_VALUE}))))
+   (is (= [32 64 100 100 4] (map count (take-while some? (map chunk-first (take-while some? (iterate chunk-next (gen-seq (elements-of (range 300)) {:chunk 100}))))))))))
+
+(deftest cursors-in-chunks
+  (on-each-root
+   (doseq [chunk [1 2 5 32 100]]
+     (with-open [c (cursor (generator (run! yield! (range 10)) :result) {:chunk chunk})]
+       (is (= [0 0 1 2 2] [(peek! c) (next! c) (next! c) (peek! c) (next! c)]))
+       (is (= [3 4] (into [] (take 2) c)))
+       (is (thrown? IllegalStateException (result c)))
+       (is (= (range 5 10) (into [] c)))
+       (is (= [:end :end :result] [(next! c :end) (peek! c :end) (result c)]))))
+   (testing "they lead one way"
+     (let [c (cursor (elements-of (range 3)) {:chunk 2})]
+       (doseq [wrong [#(send! c 1) #(throw! c (Exception.))]]
+         (is (thrown-with-msg? IllegalStateException #"up to 2 elements.*use a cursor without chunks" (wrong))))
+       (is (= [0 1 2 nil] [(next! c) (next! c) (next! c) (next! c)]))))
+   (testing "and unwind"
+     (let [log (trace)
+           g (generator (try (run! yield! (range)) (finally (log :unwound))))]
+       (is (= [0 1] (with-open [c (cursor g {:chunk 4})] [(next! c) (next! c)])))
+       (is (= [:unwound] @log))))
+   (testing "for one thread"
+     (let [c (cursor (elements-of (range)) {:chunk 4})]
+       (is (= 0 (next! c)))
+       (is (thrown? WrongThreadException (in-thread (next! c))))
+       (is (= 1 (next! c)))))))
+
 (deftest a-body-that-refuses-to-end
   (on-each-root
    (let [g (generator (while true (try (yield! 1) (catch Throwable _))))]
-     (let [c (cursor g)]
+     (doseq [options [nil {:chunk 4}]
+             :let [c (cursor g options)]]
        (is (= 1 (next! c)))
        (is (thrown-with-msg? IllegalStateException (re-pattern (str "traversal of " g " refuses to end")) (.close c)))
        (is (nil? (.close c)))))))

@@ -41,7 +41,8 @@
                      "with an exception" #(try (doseq [x (naturals)] (when (= 3 x) (throw (Exception.)))) (catch Exception _))}]
      (testing what (is (= 1 (left f)))))
    (testing "the traversals that another one makes"
-     (is (= 1 (left #(first (gen-seq (naturals) {:chunk 8})))) "the chunks come from a push")
+     (is (= 1 (left #(first (gen-seq (naturals) {:chunk 8})))) "one traversal, whose body runs ahead")
+     (is (= 1 (left #(next! (cursor (naturals) {:chunk 8})))))
      (is (= 3 (left #(first (zip (naturals) (naturals))))))
      (is (= 2 (left #(next! (cursor (merge-sorted [(naturals)])))))))))
 
@@ -57,6 +58,7 @@
                      "failed" #(try (run! (fn [_] (throw (Exception.))) (naturals)) (catch Exception _))
                      "realised" #(dorun (generator (run! yield! (range 5))))
                      "realised in chunks" #(dorun (gen-seq (generator (run! yield! (range 5))) {:chunk 2}))
+                     "ended ahead of its consumer" #(next! (cursor (generator (run! yield! (range 5))) {:chunk 8}))
                      "realised up to an exception" #(try (dorun (generator (yield! 1) (throw (Exception.)))) (catch Exception _))
                      "with-open" #(with-open [c (cursor (naturals))] (next! c))
                      "closed stream" #(with-open [^Stream s (.stream (greenlet.Generator/of (reify greenlet.Generator$Body (run [_ out] (.yield out 1)))))]

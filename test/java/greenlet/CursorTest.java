@@ -415,6 +415,22 @@ class CursorTest {
   }
 
   @RootTest
+  @DisplayName("available is 1 where an element has been found, and runs nothing")
+  void available() {
+    for (Cursor<Integer> c : bothKinds(two)) {
+      trace.clear();
+      assertEquals(0, c.available());
+      assertEquals(List.of(), trace);
+      assertEquals(1, c.peek());
+      assertEquals(1, c.available());
+      assertEquals(1, c.next());
+      assertEquals(0, c.available());
+      c.close();
+      assertRefused(IllegalStateException.class, c::available, "has been closed");
+    }
+  }
+
+  @RootTest
   @DisplayName("Another thread is refused every call of a confined cursor but isOver")
   void otherThread() throws Throwable {
     Cursor<Integer> c = two.cursor();

@@ -30,7 +30,7 @@ class EarlyEndTest {
       });
 
   private static <T> List<Cursor<T>> allKinds(Generator<T> g) {
-    return List.of(g.cursor(), g.sharedCursor());
+    return List.of(g.cursor(), g.sharedCursor(), g.cursor(8), g.sharedCursor(8));
   }
 
   @RootTest

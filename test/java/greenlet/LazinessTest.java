@@ -20,6 +20,7 @@ class LazinessTest {
   static {
     CELLS.put("g.cursor()", g -> g.cursor());
     CELLS.put("g.cursor().peek()", g -> g.cursor().peek());
+    CELLS.put("g.cursor(4).next()", g -> g.cursor(4).next());
     CELLS.put("g.iterator()", g -> g.iterator());
     CELLS.put("g.iterator().hasNext()", g -> g.iterator().hasNext());
     CELLS.put("g.iterator().next()", g -> g.iterator().next());

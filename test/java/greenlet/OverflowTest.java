@@ -91,6 +91,9 @@ class OverflowTest {
     on(all, "throw into a cursor", p -> p.numbers.throwInto(new Thrown()));
     on(all, "close a cursor", p -> p.numbers.close());
     on(all, "close a shared cursor", p -> p.shared.close());
+    on(all, "first pull of a chunk", p -> p.untouchedChunks.next());
+    on(all, "pull of a chunk", p -> p.chunks.forEachRemaining(n -> {}));
+    on(all, "close a chunked cursor", p -> p.chunks.close());
     on(all, "push", p -> upTo(5).forEach(n -> plain(n)));
     on(all, "push, early end", p -> upTo(5).forEachWhile(n -> plain(n) < 3));
     on(all, "stream", p -> upTo(5).stream().limit(3).toList());
@@ -196,6 +199,8 @@ class OverflowTest {
     final Greenlet fresh = Greenlet.of(OverflowTest::echoes);
     final Cursor<Integer> numbers = begun(upTo(100).cursor());
     final Cursor<Integer> shared = begun(upTo(100).sharedCursor());
+    final Cursor<Integer> chunks = begun(upTo(100).cursor(4));
+    final Cursor<Integer> untouchedChunks = upTo(100).sharedCursor(4);
     final Cursor<Integer> untouched = upTo(100).cursor();
     final Cursor<Integer> untouchedShared = upTo(100).sharedCursor();
     final Greenlet other = startedEcho();
@@ -225,6 +230,8 @@ class OverflowTest {
       worksOrDied(
           numbers, struck && !by.name.contains("cursor") && !by.name.equals("send") ? 1 : -1);
       worksOrDied(shared, struck && !by.name.contains("cursor") ? 1 : -1);
+      worksOrDied(chunks, struck && !by.name.contains("chunk") ? 1 : -1);
+      worksOrDied(untouchedChunks, struck ? 0 : -1);
       worksOrDied(untouched, struck ? 0 : -1);
       worksOrDied(untouchedShared, struck ? 0 : -1);
       worksOrDied(switching, -1);

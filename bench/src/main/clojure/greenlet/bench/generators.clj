@@ -1,6 +1,6 @@
 (ns greenlet.bench.generators
   "Generators written in Clojure, and what goes through any collection of ints."
-  (:require [greenlet.core :refer [gen-seq generator yield!]])
+  (:require [greenlet.core :refer [cursor gen-seq generator next! yield!]])
   (:import (greenlet.bench Tree)))
 
 (set! *warn-on-reflection* true)
@@ -27,6 +27,15 @@
     (if s
       (recur (next s) (+ sum (long (first s))))
       sum)))
+
+(defn sum-by-cursor
+  "In chunks."
+  [g]
+  (with-open [c (cursor g {:chunk 32})]
+    (loop [sum 0]
+      (if-let [x (next! c)]
+        (recur (+ sum (long x)))
+        sum))))
 
 (defn confined [g] (gen-seq g {:confined true}))
 

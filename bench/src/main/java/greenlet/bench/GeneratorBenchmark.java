@@ -1,6 +1,7 @@
 package greenlet.bench;
 
 import clojure.lang.IFn;
+import greenlet.Cursor;
 import greenlet.Generator;
 import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
@@ -26,6 +27,7 @@ public class GeneratorBenchmark {
   private static final IFn SUM_BY_SEQ = CLOJURE.fn("sum-by-seq");
   private static final IFn CONFINED = CLOJURE.fn("confined");
   private static final IFn CHUNKED = CLOJURE.fn("chunked");
+  private static final IFn SUM_BY_CURSOR = CLOJURE.fn("sum-by-cursor");
 
   private static Generator<Integer> flat(Tree.Elements elements) {
     return Generator.of(out -> {
@@ -50,6 +52,12 @@ public class GeneratorBenchmark {
     return sum;
   }
 
+  private static long sumByChunkedCursor(Generator<Integer> g) {
+    long sum = 0;
+    for (Cursor<Integer> c = g.cursor(32); c.hasNext(); ) sum += c.next();
+    return sum;
+  }
+
   private static long sumByForEach(Generator<Integer> g) {
     long[] sum = new long[1];
     g.forEach(v -> sum[0] += v);
@@ -64,6 +72,16 @@ public class GeneratorBenchmark {
   @Benchmark
   public void iteratorTree(Tree.Many elements) {
     elements.check(sumByIterator(inOrder(elements)));
+  }
+
+  @Benchmark
+  public void chunkedCursorFlat(Tree.Many elements) {
+    elements.check(sumByChunkedCursor(flat(elements)));
+  }
+
+  @Benchmark
+  public void chunkedCursorTree(Tree.Many elements) {
+    elements.check(sumByChunkedCursor(inOrder(elements)));
   }
 
   @Benchmark
@@ -114,6 +132,16 @@ public class GeneratorBenchmark {
   @Benchmark
   public void clojureChunkedSeqTree(Tree.Many elements) {
     elements.check((long) SUM_BY_SEQ.invoke(CHUNKED.invoke(IN_ORDER.invoke(elements.tree))));
+  }
+
+  @Benchmark
+  public void clojureChunkedCursorFlat(Tree.Many elements) {
+    elements.check((long) SUM_BY_CURSOR.invoke(FLAT.invoke(elements.size)));
+  }
+
+  @Benchmark
+  public void clojureChunkedCursorTree(Tree.Many elements) {
+    elements.check((long) SUM_BY_CURSOR.invoke(IN_ORDER.invoke(elements.tree)));
   }
 
   /** A pull whose yield is so many calls deep. */

@@ -182,6 +182,11 @@ final class Table {
               row("iterator of a generator", "GeneratorBenchmark.iteratorFlat")
                   .on(CONTINUATION, raw(2.4))
                   .on(VIRTUAL_THREAD, handOffs(PLATFORM_AND_VIRTUAL, 2)),
+              row("cursor, chunks of 32", "GeneratorBenchmark.chunkedCursorFlat")
+                  .on(CONTINUATION, raw(0.5))
+                  .on(VIRTUAL_THREAD, raw(1))
+                  .on(CARRIED, raw(1)),
+              row("cursor, `:chunk 32`, Clojure", "GeneratorBenchmark.clojureChunkedCursorFlat"),
               row("seq of a generator, Clojure", "GeneratorBenchmark.clojureSeqFlat")
                   .on(CONTINUATION, raw(3.2))
                   .on(VIRTUAL_THREAD, seqPull("GeneratorBenchmark.iteratorFlat"))
@@ -211,6 +216,11 @@ final class Table {
               row("iterator of a generator", "GeneratorBenchmark.iteratorTree")
                   .on(CONTINUATION, raw(2.4))
                   .on(VIRTUAL_THREAD, handOffs(PLATFORM_AND_VIRTUAL, 2)),
+              row("cursor, chunks of 32", "GeneratorBenchmark.chunkedCursorTree")
+                  .on(CONTINUATION, raw(0.5))
+                  .on(VIRTUAL_THREAD, raw(1))
+                  .on(CARRIED, raw(1)),
+              row("cursor, `:chunk 32`, Clojure", "GeneratorBenchmark.clojureChunkedCursorTree"),
               row("seq of a generator, Clojure", "GeneratorBenchmark.clojureSeqTree")
                   .on(CONTINUATION, raw(3.2))
                   .on(VIRTUAL_THREAD, seqPull("GeneratorBenchmark.iteratorTree"))
