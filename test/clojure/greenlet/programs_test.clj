@@ -22,6 +22,7 @@
            ["unknown option --fast"                           "bin/tour" "--fast"]
            ["no engine is called steam"                       "bin/tour" "--engine" "steam"]
            ["the seed is a number; got x"                     "bin/queueing" "x"]
+           ["the size is a number of megabytes; got x"        "bin/json" "x"]
            ["unknown option --fast"                           "bin/actors" "--fast" "1"]
            ["--headless needs a number from 1 up; got many"   "bin/actors" "--headless" "many"]
            ["not a port: http"                                "bin/web" "http"]
@@ -90,6 +91,13 @@
             ["bin/actors" "--engine" name "--headless" 100]))
   (testing "in the terminal"
     (prints ["tick 2  sheep 96  shepherd 1  wolf 3"] ["bin/actors" "--actors" 100 "--ticks" 2 "--tick" 1])))
+
+;; bin/json
+
+(deftest ^:programs json
+  (doseq [{:keys [name engine]} ways-to-run]
+    (prints [(str "0.2 MB, on the engine " engine) "tokens in chunks of 256" "tokens one by one" "data.json  " "all have read the same"]
+            ["bin/json" "--engine" name "0.2"])))
 
 ;; bin/web
 
