@@ -169,6 +169,32 @@ class EngineDifferencesTest {
   }
 
   @RootTest
+  @DisplayName(
+      "L3 the yield that fills a chunk, with a native frame below: refused, and the elements before it come; works")
+  void nativeFrameInChunk() {
+    boolean refused = isRefusedAboveNativeFrames();
+    List<Object> trace = new ArrayList<>();
+    Generator<String> g =
+        Generator.of(out -> {
+          initialiseClass(() -> {
+            out.yield("ahead");
+            if (refused)
+              assertRefused(
+                  IllegalStateException.class,
+                  () -> out.yield("refused"),
+                  Greenlet.current(),
+                  "native frame");
+            else out.yield("from below");
+          });
+          out.yield("from outside");
+        });
+    g.cursor(2).forEachRemaining(trace::add);
+    assertEquals(
+        refused ? List.of("ahead", "from outside") : List.of("ahead", "from below", "from outside"),
+        trace);
+  }
+
+  @RootTest
   @DisplayName("a blocking call in a greenlet: nobody else of the thread runs, on both")
   void blockingCall() throws Exception {
     CountDownLatch blocked = new CountDownLatch(1);
