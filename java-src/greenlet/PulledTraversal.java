@@ -224,9 +224,9 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
               + " cannot be "
               + verb
               + " in thread "
-              + Context.describe(home.thread)
+              + Context.describe(home.thread, owner.thread)
               + ": it belongs to thread "
-              + Context.describe(owner.thread)
+              + Context.describe(owner.thread, home.thread)
               + ", which first pulled from it; what any thread may continue is a stream or a sharedCursor(), in Clojure a seq");
     }
   }
