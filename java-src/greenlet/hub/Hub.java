@@ -59,8 +59,7 @@ public final class Hub implements Executor {
   static final RootLocal<@Nullable Hub> OF_ROOT = new RootLocal<>();
 
   private static final String BODY = "there is no body to run";
-  private static final String LIMIT =
-      "a limit is needed; where there is none, call the body itself";
+  static final String LIMIT = "a limit is needed; where there is none, call the body itself";
   private static final String SOURCE = "there is nothing to wait for";
 
   final TaskScheduler scheduler;
@@ -544,7 +543,7 @@ public final class Hub implements Executor {
     return current().scheduler.current();
   }
 
-  private static Callable<@Nullable Void> callable(Task.Action action) {
+  static Callable<@Nullable Void> callable(Task.Action action) {
     require(action, BODY);
     return () -> {
       try {
@@ -556,7 +555,8 @@ public final class Hub implements Executor {
     };
   }
 
-  private static <X> X require(@Nullable X given, String need) {
+  /** Refuses null; {@code need} says what is missing. */
+  static <X> X require(@Nullable X given, String need) {
     if (given == null) throw new IllegalArgumentException(need + ": got null");
     return given;
   }

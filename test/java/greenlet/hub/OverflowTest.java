@@ -1,6 +1,7 @@
 package greenlet.hub;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -87,6 +88,37 @@ class OverflowTest {
                 assertEquals(1, Hub.current().tasks().size());
               }
             }));
+  }
+
+  @RootTest
+  @DisplayName("What overflows between tasks has not been: no permit, lock, item or place is lost")
+  void betweenTasks() {
+    var semaphore = new Semaphore(2);
+    var lock = new Lock();
+    Queue<Integer> queue = Queue.fifo();
+    var pool = new Pool(1);
+    Runnable all =
+        () -> {
+          semaphore.acquire();
+          semaphore.release();
+          lock.acquire();
+          lock.release();
+          queue.put(1);
+          queue.take();
+          pool.spawn(() -> 1);
+        };
+    Hub.realTime()
+        .run(() -> {
+          for (int round = 0; round < 2 * WARM_UP; round++) {
+            if (round < WARM_UP) all.run();
+            else untilItFits(all);
+            pool.join();
+            assertEquals(List.of(Task.current()), Hub.current().tasks());
+            assertEquals(List.of(2L, 1L), List.of(semaphore.available(), pool.free()));
+            assertFalse(lock.isTaken());
+            while (queue.size() > 0) queue.take(); // what a put that overflowed later has put
+          }
+        });
   }
 
   @RootTest
