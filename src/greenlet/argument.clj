@@ -1,5 +1,8 @@
 (ns greenlet.argument
-  "What the namespaces of this library say of wrong arguments. Not for users.")
+  "What the namespaces of this library have in common: what they say of wrong arguments, and how one has the names of another.
+  Not for users."
+  (:import (clojure.lang IFn)
+           (java.time Duration)))
 
 (set! *warn-on-reflection* true)
 
@@ -13,11 +16,55 @@
   [x]
   (if (or (nil? x) (keyword? x) (symbol? x) (number? x) (string? x) (map? x)) (pr-str x) (str (class x))))
 
+(defn- listed [names]
+  (apply str (interpose " and " names)))
+
 (defn check-options
   "`options`, of `what`, which have to be nil or a map with keys among `known`."
   [options known what]
   (when-not (or (nil? options) (map? options))
     (refuse "the options of " what " must be a map; got " (pr-str options)))
   (when-let [unknown (seq (remove (set known) (keys options)))]
-    (refuse "unknown options " (vec unknown) "; " what " takes " (apply str (interpose " and " known))))
+    (refuse "unknown options " (vec unknown) "; " what " takes " (listed known)))
   options)
+
+(defn leading-options
+  "The options, of `what` and among `known`, at the beginning of a macro's body, and the rest of that. A keyword that something
+  follows is an option: as a part of the body it would have no effect."
+  [body known what]
+  (loop [options {}, [k & more :as body] body]
+    (cond
+      (not (and (keyword? k) more)) [options body]
+      (some #{k} known) (recur (assoc options k (first more)) (next more))
+      :else (refuse "unknown option " k "; " what " takes " (listed known)))))
+
+(defn duration
+  "A time in seconds as a Duration."
+  ^Duration [seconds]
+  (cond
+    (instance? Duration seconds) seconds
+    (and (number? seconds) (not (Double/isNaN (double seconds)))) (Duration/ofNanos (Math/round (* 1e9 (double seconds))))
+    :else (refuse "a time is a number of seconds or a java.time.Duration; got " (shown seconds))))
+
+(defn the-function
+  "`f`, which has to be a function; `what` it is, for people."
+  ^IFn [f what]
+  (if (ifn? f) f (refuse what " must be a function; got " (shown f))))
+
+(definterface Wrapper
+  (unwrapped []))
+
+(defn unwrapped
+  "The object of Java that `x` stands for, which Clojure can count or reduce and Java cannot; else `x` itself."
+  [x]
+  (if (instance? Wrapper x) (.unwrapped ^greenlet.argument.Wrapper x) x))
+
+(defmacro re-export
+  "Has this namespace have vars of others, with their docstrings: (re-export [namespace name …] …)."
+  [& groups]
+  `(do
+     ~@(for [[from & names] groups, name names
+             :let [var-of `(var ~(symbol (str from) (str name)))]]
+         `(do (def ~name (deref ~var-of))
+              (alter-meta! (var ~name) merge (dissoc (meta ~var-of) :ns :name))))
+     nil))

@@ -1,8 +1,10 @@
 package examples;
 
 import greenlet.hub.Hub;
+import greenlet.hub.Pool;
 import greenlet.hub.Task;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /** The Java part of doc/hub.md. Prints what its comments say. */
@@ -12,6 +14,11 @@ public final class Lighthouse {
       Hub.sleep(period);
       System.out.println(light + " at " + Hub.current().time().toSeconds());
     }
+  }
+
+  static String hail(String ship) {
+    Hub.sleep(Duration.ofMillis(100));
+    return ship + " answers";
   }
 
   static void night() throws Exception {
@@ -37,6 +44,12 @@ public final class Lighthouse {
 
     CompletableFuture<String> rescue = new CompletableFuture<>();
     System.out.println(Hub.timeout(Duration.ofSeconds(1), () -> Hub.await(rescue), () -> "nobody came")); // prints nobody came
+
+    Pool boats = new Pool(2); // so many at a time
+    for (String reply : boats.map(Lighthouse::hail, List.of("Ada", "Bea", "Cid"))) System.out.println(reply);
+    // prints Ada answers
+    // prints Bea answers
+    // prints Cid answers
     // prints white is switched off
   }
 

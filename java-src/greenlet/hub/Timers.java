@@ -24,7 +24,7 @@ final class Timers {
 
     @Override
     public String toString() {
-      return "the time " + text(Duration.ofNanos(time));
+      return time == NEVER ? "a time that never comes" : "the time " + text(Duration.ofNanos(time));
     }
   }
 

@@ -57,6 +57,8 @@
   '{greenlet.core [greenlet.core]
     greenlet.test [greenlet.core greenlet.test]
     greenlet.hub [greenlet.hub]
+    greenlet.hub.pool [greenlet.hub]
+    greenlet.hub.sync [greenlet.hub]
     greenlet.event [greenlet.hub greenlet.event]
     greenlet.tasklet [greenlet.tasklet]
     greenlet.bridge [greenlet.bridge]

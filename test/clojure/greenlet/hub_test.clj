@@ -18,7 +18,8 @@
   (:import (greenlet GreenletExit)
            (greenlet.hub Hub Hub$LoopExit Task)
            (java.time Duration)
-           (java.util.concurrent CancellationException CompletableFuture CountDownLatch Executors LinkedBlockingQueue TimeoutException)))
+           (java.util.concurrent CancellationException CompletableFuture CountDownLatch Executors LinkedBlockingQueue RejectedExecutionException
+                                 TimeoutException)))
 
 (set! *warn-on-reflection* true)
 
@@ -71,7 +72,10 @@
      (let [here (hub/hub)]
        (is (= [:there true]
               (offload #(deref (.toCompletableFuture ^Task (spawn {:hub here} (fn [] [:there (.isHere here)]))))))))
-     (is (= :put (let [q (queue), h (hub/hub)] @(future (execute! h put! q :put)) (take! q)))))))
+     (is (= :put (let [q (queue), h (hub/hub)] @(future (execute! h put! q :put)) (take! q)))))
+   (let [over (run (hub/hub))]
+     (doseq [f [#(spawn {:hub over} +) #(execute! over +)]]
+       (is (thrown? RejectedExecutionException (f)))))))
 
 (deftest joining-and-results
   (on-each-root
@@ -209,6 +213,24 @@
        (is (= [e] (into [] (take 1) (iwait [e (event)]))) "what is left is given up")
        (is (= 1 (count (tasks))))))))
 
+(deftype Bell [])
+
+(deftest what-cannot-be-waited-for
+  (extend-protocol Awaitable
+    Bell (on-complete! [_ w] (wake! w :ding) nil))
+  (run
+    (doseq [bad [(semaphore 0) (lock) (queue) (pool) 42 nil :x {} "text"]]
+      (let [refusal (fn [f] (let [e (thrown-by (f))] (is (instance? IllegalArgumentException e)) (ex-message e)))
+            refused (refusal #(await! bad))]
+        (is (re-find #"^await! cannot wait for" refused))
+        (is (= refused (refusal #(wait [bad])) (refusal #(wait [(spawn +) bad] {:timeout 1})) (refusal #(vec (iwait [bad])))))))
+    (let [bell (Bell.), all [bell (waiter "w") (promise) (delay 1) (fn [callback] (callback 1)) (event) (async-result)]]
+      (wake! (all 1) nil)
+      (deliver (all 2) nil)
+      (set-event! (all 5))
+      (fail! (all 6) (Exception.))
+      (is (= (set all) (set (wait all)))))))
+
 (deftest names-and-stacks
   (run
     (let [t (spawn {:name "sleeper"} (fn [] (sleep! 100)))]
@@ -261,6 +283,32 @@
    (is (thrown? IllegalArgumentException (run :time :lunar 1)))
    (is (thrown? IllegalArgumentException (run :hold true 1)))
    (is (thrown? IllegalArgumentException (run* + {:clock 1})))))
+
+(deftest options-of-run
+  (on-each-root
+   (testing "a failure that nobody asks for ends the run"
+     (let [e (thrown-by (run :raise-failures true (spawn #(throw (ex-info "first" {}))) (sleep! 1000)))]
+       (is (= "first" (ex-message e))))
+     (is (= :asked (run :raise-failures true (try (result (spawn #(throw (ex-info "" {})))) (catch Exception _ :asked)))))
+     (is (thrown-with-msg? IllegalArgumentException #":on-failure or :raise-failures"
+                           (run :raise-failures true :on-failure (fn [_ _]) 1))))
+   (testing "a hub of virtual time has patience with the world outside"
+     (is (thrown-with-msg? Hub$LoopExit #"has waited for 0.01 s of real time"
+                           (run :time :virtual :patience 0.01 (await! (promise)))))
+     (is (= 1 (run :time :virtual :patience (Duration/ofMinutes 1) (await! (future 1)))))
+     (is (thrown-with-msg? IllegalArgumentException #":patience is for :time :virtual" (run :patience 1 1))))))
+
+(deftest a-keyword-at-the-beginning-is-an-option
+  (doseq [[form option known] '[[(run :tme :virtual 1) ":tme" ":time and :hold and :patience and :on-failure and :raise-failures"]
+                                [(run :time :virtual :hod true 1) ":hod" ":time and"]
+                                [(scope :joins true 1) ":joins" ":join"]
+                                [(timeout 1 :otherwise 2 3) ":otherwise" ":else"]
+                                [(timeout 1 :else 2 :other 3 4) ":other" ":else"]]]
+    (let [e (thrown-by (binding [*ns* (the-ns 'greenlet.hub-test)] (macroexpand form)))]
+      (is (instance? IllegalArgumentException (or (ex-cause e) e)))
+      (is (str/includes? (ex-message (or (ex-cause e) e)) (str "unknown option " option "; ")))
+      (is (str/includes? (ex-message (or (ex-cause e) e)) known))))
+  (is (= [:a :b nil] [(run :a) (run (timeout 1 :b)) (run :time :virtual)])))
 
 ;; Structure
 
@@ -449,6 +497,16 @@
        (await! inside)
        (kill! t)
        (is (await! interrupted))))))
+
+(deftest giving-up-a-request
+  (on-each-root
+   (run
+     (let [cancelling (fn [^CompletableFuture f] (try (await! f) (finally (.cancel f true))))
+           late (CompletableFuture.), killed (CompletableFuture.), task (spawn cancelling killed)]
+       (is (= [:late true] [(timeout 0.001 :else :late (cancelling late)) (.isCancelled late)]))
+       (kill! task)
+       (is (.isCancelled killed))
+       (is (= 1 (cancelling (CompletableFuture/completedFuture 1))))))))
 
 (deftest in-an-event-loop-of-somebody-elses
   (on-each-root
@@ -699,6 +757,46 @@
        (is (= [5 6] (vec (imap (pool) f [5 6]))))
        (is (thrown-with-msg? Exception #"at 2" (vec (imap (pool 2) #(if (= 2 %) (throw (Exception. "at 2")) %) (range 5)))))
        (is (= [] (vec (imap-unordered (pool) f nil))))))))
+
+;; Where gevent's names do something else, as doc/hub.md says
+
+(deftest unlike-gevent
+  (testing "peek! does not wait"
+    (is (= :none (run (peek! (queue) :none)))))
+  (testing "a queue that has been closed and is empty gives nil; what lies in it can be taken"
+    (is (= [1 nil] (run (let [q (queue)] (put! q 1) (close! q) [(take! q) (take! q)]))))
+    (is (= [] (run (let [q (queue)] (put! q 1) (close! q) (into [] q) (into [] q)))) "which empties it"))
+  (testing "put! into a queue of size 0 goes on where a taker waits"
+    (is (= [:put [:taken :item]]
+           (run (let [q (queue {:size 0}), log (trace)]
+                  (spawn #(log [:taken (take! q)]))
+                  (sleep! 0)
+                  (put! q :item)
+                  (log :put)
+                  (wait)
+                  @log)))))
+  (testing "await! of an event that is set returns at once, before those that waited for it"
+    (is (= [3 1 2] (run (let [e (event), log (trace)]
+                          (doseq [n [1 2]] (spawn #(do (await! e) (log n))))
+                          (sleep! 0)
+                          (set-event! e)
+                          (await! e)
+                          (log 3)
+                          (wait)
+                          @log)))))
+  (testing "an exception ends imap"
+    (is (= [1] (run (let [log (trace)]
+                      (thrown-by (run! log (imap (pool 1) / [1 0 2])))
+                      @log)))))
+  (testing "a task of a full pool that waits for another task in it waits for ever"
+    (is (thrown? Hub$LoopExit (run (let [p (pool 1)] (result (spawn-in p #(result (spawn-in p +)))))))))
+  (testing "wait without sources has no limit of its own"
+    (is (= [] (run (spawn sleep! 100) (wait nil {:timeout 50})) ) "nothing to wait for")
+    (is (= :late (run :time :virtual (spawn sleep! 100) (timeout 50 :else :late (wait))))))
+  (testing "join of a pool throws nothing"
+    (is (= [nil "failed"] (run :on-failure (fn [_ _])
+                            (let [p (pool), t (spawn-in p #(throw (Exception. "failed")))]
+                              [(join p) (ex-message (thrown-by (joinall [t] {:raise true})))]))))))
 
 ;; Any program: the same trace twice, and no timer early
 

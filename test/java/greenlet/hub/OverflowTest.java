@@ -109,7 +109,7 @@ class OverflowTest {
         };
     Hub.realTime()
         .run(() -> {
-          for (int round = 0; round < 2 * WARM_UP; round++) {
+          for (int round = 0; round < WARM_UP + 10; round++) {
             if (round < WARM_UP) all.run();
             else untilItFits(all);
             pool.join();

@@ -7,14 +7,16 @@
   {'greenlet.core '#{switch! throw! yield! yield-all! yield-to!}
    'greenlet.tasklet '#{schedule! schedule-remove! run-all! run-now! switch! throw! kill!
                         send! receive! send-exception! send-sequence!}
-   'greenlet.hub '#{acquire! await! holding join joinall kill! killall offload put! result sleep! take! wait}
+   'greenlet.hub '#{acquire! await! holding join joinall kill! killall offload put! result sleep! take! wait with-resource}
+   'greenlet.hub.sync '#{acquire! holding put! take!}
+   'greenlet.hub.pool '#{with-resource}
    'greenlet.async '#{<! >! alts! alt!}})
 
 ;; What stands inside these runs when somebody calls it, by then perhaps outside the lock.
 (def ^:private later
   '#{[greenlet.core glet] [greenlet.core greenlet] [greenlet.core generator] [greenlet.core generator*]
      [greenlet.tasklet tasklet] [greenlet.tasklet tasklet*]
-     [greenlet.hub spawn] [greenlet.hub spawn-later] [greenlet.hub spawn-in]
+     [greenlet.hub spawn] [greenlet.hub spawn-later] [greenlet.hub spawn-in] [greenlet.hub.pool spawn-in]
      [greenlet.async go] [greenlet.async go-loop] [greenlet.async go*]
      [clojure.core fn] [clojure.core fn*] [clojure.core delay] [clojure.core future] [clojure.core lazy-seq]})
 
