@@ -230,6 +230,7 @@ public final class Pool {
    * @param exception what to raise; a {@link GreenletExit} ends them quietly
    */
   public void interrupt(Throwable exception) {
+    Hub.require(exception, "there is nothing to raise in the tasks of a pool");
     for (Task<?> task : tasks()) task.interrupt(exception);
   }
 

@@ -62,6 +62,7 @@ class ArgumentTest {
     calls.put(() -> hub.execute(null), "no body");
     calls.put(() -> hub.onFailure(null), "a handler");
     calls.put(() -> hub.sleeper(null), "a sleeper");
+    betweenTasks(calls);
     Hub.virtualTime()
         .run(
             Threads.callable(() -> {
@@ -75,6 +76,31 @@ class ArgumentTest {
                   Refusal.assertRefused(IllegalArgumentException.class, call, part, "got null"));
             }));
     assertEquals(List.of(), trace);
+  }
+
+  private static void betweenTasks(Map<Executable, String> calls) {
+    calls.put(() -> new Event().await(null), "a limit is needed");
+    calls.put(() -> new AsyncResult<>().fail(null), "an exception");
+    calls.put(() -> new AsyncResult<>().join(null), "a limit is needed");
+    calls.put(() -> new AsyncResult<>().result(null), "a limit is needed");
+    calls.put(() -> new Semaphore(1).acquire(null), "a limit is needed");
+    calls.put(() -> new Lock().acquire(null), "a limit is needed");
+    calls.put(() -> Queue.priority(null), "a comparator");
+    calls.put(() -> Queue.fifo().offer(1, null), "a limit is needed");
+    calls.put(() -> Queue.fifo().poll(1, null), "a limit is needed");
+    calls.put(() -> Queue.fifo().join(null), "a limit is needed");
+    var pool = new Pool(1);
+    calls.put(() -> pool.spawn((Callable<Object>) null), "no body");
+    calls.put(() -> pool.spawn("name", (Task.Action) null), "no body");
+    calls.put(() -> pool.spawnLater(null, "name", () -> {}), "a delay");
+    calls.put(() -> pool.map(null, List.of()), "some work");
+    calls.put(() -> pool.mapUnordered(n -> n, null), "elements");
+    calls.put(() -> pool.join(null), "a limit is needed");
+    calls.put(() -> pool.interrupt(null), "nothing to raise");
+    calls.put(() -> Completions.inOrder(null), "nothing to wait for");
+    calls.put(() -> Completions.inOrder(List.of(), null), "a function that waits");
+    calls.put(() -> new ResourcePool<>(1, null, r -> {}), "how to make one");
+    calls.put(() -> new ResourcePool<>(1, () -> "r", null), "how to dispose of one");
   }
 
   private static void complains() throws IOException {
