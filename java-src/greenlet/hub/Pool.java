@@ -28,6 +28,9 @@ public final class Pool {
   private final @Nullable Semaphore places;
   private final int size;
 
+  /** Places that have yet to be given back. */
+  private int owed;
+
   /** A pool of any number of tasks, to wait for or to kill all at once. */
   public Pool() {
     places = null;
@@ -143,6 +146,7 @@ public final class Pool {
   }
 
   private <T extends @Nullable Object> Task<T> add(Supplier<Task<T>> spawn) {
+    settle();
     if (places != null) places.acquire();
     Task<T> task = null;
     boolean added = false;
@@ -153,14 +157,23 @@ public final class Pool {
       return task;
     } catch (Throwable t) {
       boolean hasEnded = added && !tasks.remove(task);
-      if (!hasEnded && places != null) places.release();
+      if (!hasEnded) owed++;
       if (task != null) task.interrupt(new GreenletExit());
+      settle();
       throw t;
     }
   }
 
+  /** Gives places back; where an overflow is in the way, the next time. */
+  private void settle() {
+    for (; owed > 0; owed--) {
+      if (places != null) places.release();
+    }
+  }
+
   private void ended(Task<?> task) {
-    if (tasks.remove(task) && places != null) places.release();
+    if (tasks.remove(task)) owed++;
+    settle();
   }
 
   // Asking
@@ -189,7 +202,7 @@ public final class Pool {
    * @return how many; {@link Long#MAX_VALUE} where there is no bound
    */
   public long free() {
-    return places == null ? Long.MAX_VALUE : places.available();
+    return places == null ? Long.MAX_VALUE : places.available() + owed;
   }
 
   /**

@@ -1,5 +1,6 @@
 package greenlet.hub;
 
+import greenlet.Headroom;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.function.Consumer;
@@ -25,8 +26,9 @@ final class WaitQueue<T extends @Nullable Object> {
     this.owner = owner;
   }
 
-  /** Refuses a thread that is not that of the hub whose tasks wait. */
+  /** Refuses a thread that is not that of the hub whose tasks wait. Whoever is about to change the owner calls this first. */
   void requireThread() {
+    Headroom.requireMore();
     Waiter<T> first = waiters.peek();
     if (first != null) requireThread(first, owner);
   }
