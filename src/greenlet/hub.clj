@@ -442,6 +442,7 @@
          (check-options options [:exception :wait] "kill!")]
      (when-not (instance? Throwable exception) (refuse "the :exception of kill! must be a Throwable; got " (shown exception)))
      (when (and task (identical? task (Task/current)))
+       (when-not (:exception options) (.kill ^Task task))
        (throw exception))
      (raise! task exception "the first argument of kill!")
      (cond
@@ -451,7 +452,8 @@
 
 (defn link
   "Has a new task call `f` with `task` when that has ended; soon, if it has already. The new task belongs to the hub of `task` and
-  to no scope, so it runs although a scope ends. From any thread. Returns `task`.
+  to no scope, so it runs although a scope ends. Where the end of `run` kills `task`, it kills the new one, too; `raw-link` hears of
+  that. From any thread. Returns `task`.
 
       (run (let [p (promise)] (link (spawn + 1 2) #(deliver p (result %))) (await! p)))   ;=> 3"
   ^Task [task f]
@@ -655,16 +657,17 @@
      (wait tasks (dissoc options :raise)))))
 
 (defn killall
-  "Ends all `tasks`, as `kill!` does, and waits until all have ended. nil. Options: those of `kill!`.
+  "Ends all `tasks`, as `kill!` does, and waits until all have ended; the current one comes last. nil. Options: those of `kill!`.
 
       (run (let [ts [(spawn sleep! 1000) (spawn sleep! 1000)]] (killall ts) (mapv ready? ts)))   ;=> [true true]"
   ([tasks] (killall tasks nil))
   ([tasks options]
    (let [{:keys [exception wait] :or {exception (GreenletExit.), wait true}}
          (check-options options [:exception :wait] "killall")]
-     (run! #(interrupt! (the-task % "what killall ends") exception) tasks)
-     (when wait (within (when-not (true? wait) wait) #(run! join tasks) nil))
-     nil)))
+     (let [{[current] true, others false} (group-by #(identical? (the-task % "what killall ends") (Task/current)) tasks)]
+       (run! #(interrupt! % exception) others)
+       (when wait (within (when-not (true? wait) wait) #(run! join others) nil))
+       (when current (kill! current {:exception exception})))))
 
 (defmethod print-method Task [^Task t ^Writer w]
   (.write w (str "#<" t ": (result t) waits for what comes of it>")))

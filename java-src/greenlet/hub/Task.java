@@ -258,7 +258,8 @@ public final class Task<T extends @Nullable Object> extends RingNode {
 
   /**
    * Has a new task of the hub call a function when this one has ended; soon, if it has already. Counts as asking for the
-   * result. May be called from any thread.
+   * result. May be called from any thread. When the end of the hub's run kills this task, it kills the new one, too; see {@link
+   * #rawLink}.
    *
    * @param callback called with this task
    */
@@ -317,7 +318,10 @@ public final class Task<T extends @Nullable Object> extends RingNode {
    */
   public void kill() {
     if (isDone()) return;
-    if (current() == this) throw new GreenletExit();
+    if (current() == this) {
+      if (Greenlet.current() != greenlet) raiseLater(new GreenletExit()); // as in interruptHere
+      throw new GreenletExit();
+    }
     interrupt(new GreenletExit());
     join();
   }

@@ -192,6 +192,13 @@
                       (joinall ts)
                       (killall ts options)
                       (sleep! 20))))))))
+  (testing "the current one comes last"
+    (is (= [:unwound :killed]
+           (virtually [log]
+             (let [t (spawn #(try (sleep! 10) (finally (log :unwound))))
+                   killer (spawn (fn [] (sleep! 0) (killall [(current-task) t]) (log :lives)))]
+               (join killer)
+               (log (if (instance? GreenletExit (exception killer)) :killed :not)))))))
   (run
     (let [t (spawn sleep! 100)]
       (doseq [bad [42 "text" Exception]]

@@ -75,6 +75,34 @@ class KillTest {
   }
 
   @RootTest
+  @DisplayName(
+      "A task that kills itself in a greenlet of its own ends at its next wait, as if another one had killed it")
+  void itselfInNestedGreenlet() {
+    virtually(() -> {
+      Task<?> t =
+          spawn(() -> {
+            Object exit =
+                Greenlet.of(
+                        args -> {
+                          Task.current().kill();
+                          return null;
+                        })
+                    .switchTo();
+            assertInstanceOf(GreenletExit.class, exit);
+            try {
+              Hub.sleep(Duration.ofSeconds(1));
+              trace.add("lives");
+            } finally {
+              trace.add("unwound");
+            }
+          });
+      t.join();
+      trace.add(t.toString().replaceAll(".*, ", ""));
+    });
+    assertEquals(List.of("unwound", "killed]"), trace);
+  }
+
+  @RootTest
   @DisplayName("A kill reaches a greenlet of the task's that has given way, and then the task")
   void nestedGreenletYields() {
     virtually(() -> {
