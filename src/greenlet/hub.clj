@@ -663,11 +663,11 @@
   ([tasks] (killall tasks nil))
   ([tasks options]
    (let [{:keys [exception wait] :or {exception (GreenletExit.), wait true}}
-         (check-options options [:exception :wait] "killall")]
-     (let [{[current] true, others false} (group-by #(identical? (the-task % "what killall ends") (Task/current)) tasks)]
-       (run! #(interrupt! % exception) others)
-       (when wait (within (when-not (true? wait) wait) #(run! join others) nil))
-       (when current (kill! current {:exception exception})))))
+         (check-options options [:exception :wait] "killall")
+         {[current] true, others false} (group-by #(identical? (the-task % "what killall ends") (Task/current)) tasks)]
+     (run! #(interrupt! % exception) others)
+     (when wait (within (when-not (true? wait) wait) #(run! join others) nil))
+     (when current (kill! current {:exception exception})))))
 
 (defmethod print-method Task [^Task t ^Writer w]
   (.write w (str "#<" t ": (result t) waits for what comes of it>")))

@@ -193,7 +193,7 @@
                       (killall ts options)
                       (sleep! 20))))))))
   (testing "the current one comes last"
-    (is (= [:unwound :killed]
+    (is (= [[:unwound 0.0] [:killed 0.0]]
            (virtually [log]
              (let [t (spawn #(try (sleep! 10) (finally (log :unwound))))
                    killer (spawn (fn [] (sleep! 0) (killall [(current-task) t]) (log :lives)))]
