@@ -1,6 +1,5 @@
 package greenlet.hub;
 
-import greenlet.Headroom;
 import java.time.Duration;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -26,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Semaphore {
   /*
-   * To take a permit asks for headroom, and to give one back does not: so who has a permit can give it back at the same depth of the
+   * To take a permit asks for as much headroom as to give it back, so that whoever has it can give it back at the same depth of the
    * stack.
    */
 
@@ -66,7 +65,7 @@ public final class Semaphore {
 
   /** Takes a permit; where there is none, the current task waits for it. */
   public void acquire() {
-    Headroom.require();
+    waiting.requireThread();
     if (permits > 0) permits--;
     else waiting.await(what, takeBack);
   }
@@ -95,7 +94,7 @@ public final class Semaphore {
    * @return whether it did
    */
   public boolean tryAcquire() {
-    Headroom.require();
+    waiting.requireThread();
     if (permits == 0) return false;
     permits--;
     return true;
