@@ -230,10 +230,13 @@ class Context extends Baton implements Stack {
    */
   private void letOthersRun() {
     if (!thread.isVirtual()) return;
+    boolean interrupted = Thread.interrupted(); // or it would not park
     try {
       LockSupport.parkNanos(this, 1);
     } catch (VirtualMachineError e) {
       // so deep a stack cannot be put aside, or there is no memory to: it goes on
+    } finally {
+      if (interrupted) thread.interrupt();
     }
   }
 

@@ -395,7 +395,7 @@ public final class Greenlet implements AutoCloseable {
    * thread that lives longer than the code which has used greenlets in it, as those of a server do that loads an application anew:
    * as long as it keeps them, the class loader of that code stays, and that of this library. What is left suspended in the thread is
    * dead from then on, without its {@code finally} blocks having run, as if the thread had ended. When the thread next uses
-   * greenlets, it begins anew.
+   * greenlets, it begins anew. Not for the thread of an event loop that a hub runs on, which could not go on.
    *
    * @throws IllegalStateException if the caller runs within a greenlet, the body of a generator, or a scheduler
    */

@@ -65,6 +65,16 @@ public interface Scheduler {
   }
 
   /**
+   * Asked by {@link Greenlet#forgetThread} whether the thread can forget this scheduler, because it runs nothing now; one that says so
+   * takes nothing more. Called in this scheduler's thread, at its root.
+   *
+   * @return true if it can be forgotten
+   */
+  default boolean retire() {
+    return false;
+  }
+
+  /**
    * Has another greenlet take the parent's place when the current greenlet ends, so that a scheduler goes on with the next one right
    * from the end of the one before: {@code next} gets the control, and the result or the exception. The parent stays the parent.
    *

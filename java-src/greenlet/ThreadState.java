@@ -157,12 +157,13 @@ final class ThreadState extends Context.Group {
     Context known = Context.current();
     if (known == null) return;
     ThreadState mine = of(known);
-    boolean isRoot = known == mine.root && mine.current == mine.rootGreenlet;
-    if (!isRoot || mine.root.innermost != null || mine.scheduler != null)
+    boolean isRoot =
+        known == mine.root && mine.current == mine.rootGreenlet && known.innermost == null;
+    Scheduler runs = isRoot ? mine.scheduler : null;
+    if (!isRoot || (runs != null && !runs.retire()))
       throw new IllegalStateException(
           "thread %s cannot forget its greenlets from within %s: call this where nothing of theirs runs"
-              .formatted(
-                  mine.threadName(), isRoot && mine.scheduler != null ? mine.scheduler : mine));
+              .formatted(mine.threadName(), runs != null ? runs : mine));
     mine.forget();
   }
 

@@ -123,8 +123,8 @@
       (if (identical? w it)
         (try
           (set! walk-or-outcome (if (.hasNext cursor)
-                                  (let [x (if (.-chunked ^Walk w) (next-chunk cursor) (.next cursor))
-                                        more (Cell. w)]
+                                  (let [more (Cell. w) ; first: an element that has been taken must not be lost
+                                        x (if (.-chunked ^Walk w) (next-chunk cursor) (.next cursor))]
                                     (Element. x more))
                                   ::end))
           (catch Throwable t

@@ -152,7 +152,9 @@
              @(future (execute! h put! q :from-outside))
              (take! q)))   ;=> :from-outside"
   [hub f & args]
-  (.execute ^Hub hub ^Runnable #(apply f args)))
+  (when-not (instance? Hub hub) (refuse "the first argument of execute! must be a hub; got " (shown hub)))
+  (let [f (the-function f "what execute! is given")]
+    (.execute ^Hub hub ^Runnable #(apply f args))))
 
 (defn on-failure!
   "Has `f` called with each task of `hub` that ends with an exception, and with that, where nobody is asking for its result
@@ -194,7 +196,8 @@
         pool (apply pool/spawn-in pool (select-keys options [:name :after]) f args)
         after (.spawnLater hub (duration after) name body)
         :else (.spawn hub name body)))
-    (let [^Callable body (if args #(apply f args) (the-function f "what spawn is given"))]
+    (let [f (the-function f "what spawn is given")
+          ^Callable body (if args #(apply f args) f)]
       (.spawn (Hub/current) body))))
 
 (defn spawn-later
@@ -426,6 +429,8 @@
    (when-not (instance? Throwable exception) (refuse "interrupt! takes a Throwable; got " (shown exception)))
    (raise! task exception "the first argument of interrupt!")))
 
+(declare killall)
+
 (defn kill!
   "Ends `task`, or all tasks of a pool: raises a GreenletExit in it, out of its pending wait or its next one, and waits until
   it has ended, so that its `finally` blocks have run. One that has not begun never runs; one that has ended stays as it is;
@@ -442,13 +447,16 @@
          (check-options options [:exception :wait] "kill!")]
      (when-not (instance? Throwable exception) (refuse "the :exception of kill! must be a Throwable; got " (shown exception)))
      (when (and task (identical? task (Task/current)))
-       (when-not (:exception options) (.kill ^Task task))
+       (when (instance? GreenletExit exception) (.kill ^Task task))
        (throw exception))
-     (raise! task exception "the first argument of kill!")
-     (cond
-       (true? wait) (join task)
-       wait (join task wait))
-     nil)))
+     (if (instance? Pool (unwrapped task))
+       (killall (.tasks ^Pool (unwrapped task)) options)
+       (do
+         (raise! task exception "the first argument of kill!")
+         (cond
+           (true? wait) (join task)
+           wait (join task wait))
+         nil)))))
 
 (defn link
   "Has a new task call `f` with `task` when that has ended; soon, if it has already. The new task belongs to the hub of `task` and
@@ -667,7 +675,7 @@
          {[current] true, others false} (group-by #(identical? (the-task % "what killall ends") (Task/current)) tasks)]
      (run! #(interrupt! % exception) others)
      (when wait (within (when-not (true? wait) wait) #(run! join others) nil))
-     (when current (kill! current {:exception exception})))))
+     (when current (kill! current (select-keys options [:exception]))))))
 
 (defmethod print-method Task [^Task t ^Writer w]
   (.write w (str "#<" t ": (result t) waits for what comes of it>")))

@@ -44,9 +44,7 @@ public final class Completions {
     private final Consumer<? super S> await;
     private final Queue<S> complete = Queue.fifo();
     private final List<Task<?>> waits = new ArrayList<>();
-
-    /** The links of tasks that go on may outlive it. */
-    private boolean isOver;
+    private final List<Runnable> unlinks = new ArrayList<>();
 
     Traversal(Consumer<? super S> await) {
       this.await = await;
@@ -57,7 +55,7 @@ public final class Completions {
         for (S source : sources) link(source);
         for (int i = 0; i < sources.size(); i++) out.yield(complete.take());
       } finally {
-        isOver = true;
+        unlinks.forEach(Runnable::run);
         Pool.killAll(waits);
       }
     }
@@ -67,7 +65,8 @@ public final class Completions {
       Task<?> task;
       if (source instanceof Task<?> t && t.hub() == hub) task = t;
       else waits.add(task = hub.spawn(() -> await(source)));
-      task.rawLink(ended -> ended(source));
+      if (task == Task.current()) task.join(); // which refuses
+      unlinks.add(task.linked(() -> complete.put(source)));
     }
 
     private @Nullable Object await(S source) {
@@ -79,10 +78,6 @@ public final class Completions {
         // complete, with an exception
       }
       return null;
-    }
-
-    private void ended(S source) {
-      if (!isOver) complete.put(source);
     }
   }
 }

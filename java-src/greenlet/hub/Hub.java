@@ -58,7 +58,7 @@ public final class Hub implements Executor {
   /** The one that runs in the thread, if there is one. */
   static final RootLocal<@Nullable Hub> OF_ROOT = new RootLocal<>();
 
-  private static final String BODY = "there is no body to run";
+  static final String BODY = "there is no body to run";
   static final String LIMIT = "a limit is needed; where there is none, call the body itself";
   private static final String SOURCE = "there is nothing to wait for";
 

@@ -104,6 +104,7 @@ public final class Pool {
    */
   public <T extends @Nullable Object> Task<T> spawn(
       @Nullable String name, Callable<? extends T> body) {
+    Hub.require(body, Hub.BODY);
     return add(() -> Hub.current().spawn(name, body));
   }
 
@@ -130,6 +131,7 @@ public final class Pool {
    */
   public <T extends @Nullable Object> Task<T> spawnLater(
       Duration delay, @Nullable String name, Callable<? extends T> body) {
+    Hub.require(body, Hub.BODY);
     return add(() -> Hub.current().spawnLater(delay, name, body));
   }
 
@@ -254,10 +256,10 @@ public final class Pool {
   public void kill() {
     List<Task<?>> others = tasks();
     Task<?> me = Task.current();
-    boolean isMine = me != null && others.remove(me);
+    if (me != null && !others.remove(me)) me = null;
     for (Task<?> task : others) task.interrupt(new GreenletExit());
     for (Task<?> task : others) task.join();
-    if (isMine) throw new GreenletExit();
+    if (me != null) me.kill(); // it is one of them
   }
 
   /**
@@ -276,15 +278,20 @@ public final class Pool {
   }
 
   private static void joinAnyhow(Task<?> task, List<Throwable> raised) {
+    IllegalStateException once = null;
     while (!task.isDone()) {
       try {
         task.join();
-      } catch (IllegalStateException | WrongThreadException | VirtualMachineError e) {
+      } catch (Hub.LoopExit | WrongThreadException | VirtualMachineError e) {
         throw e; // it cannot wait, and could not the next time
+      } catch (IllegalStateException e) { // a refusal, which comes again, or raised by somebody
+        if (once != null) throw e;
+        once = e;
       } catch (Throwable t) {
         raised.add(t);
       }
     }
+    if (once != null) raised.add(once);
   }
 
   // Many at once

@@ -327,7 +327,9 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
   private boolean addFor(Putter<T> putter) {
     try {
       add(putter.item);
-    } catch (RuntimeException e) { // of the comparator
+    } catch (VirtualMachineError e) {
+      throw e;
+    } catch (Throwable e) { // of the comparator
       putter.waiter.fail(e);
       return false;
     }

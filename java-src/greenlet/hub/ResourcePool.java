@@ -1,7 +1,9 @@
 package greenlet.hub;
 
+import greenlet.GreenletExit;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
@@ -187,11 +189,17 @@ public final class ResourcePool<R> implements AutoCloseable {
   }
 
   private void endAfter(Resource<R> resource, Throwable thrown) {
+    boolean keeps = false;
     try {
-      if (thrown instanceof Exception e && keepAfter.test(e)) giveBack(resource);
+      keeps = thrown instanceof Exception e && keepAfter.test(e);
+    } catch (Throwable t) {
+      Failures.setAside(t, thrown);
+    }
+    try {
+      if (keeps) giveBack(resource);
       else dispose.accept(resource.value);
     } catch (Throwable t) {
-      if (t != thrown) thrown.addSuppressed(t);
+      Failures.setAside(t, thrown);
     }
   }
 
@@ -204,7 +212,7 @@ public final class ResourcePool<R> implements AutoCloseable {
   private void drop(Resource<R> resource) {
     try {
       dispose.accept(resource.value);
-    } catch (Error e) {
+    } catch (GreenletExit | Signal | VirtualMachineError e) {
       throw e;
     } catch (Throwable t) {
       // it is of no use any more
@@ -259,15 +267,18 @@ public final class ResourcePool<R> implements AutoCloseable {
     places.failAll(this::closedException);
     closed = true;
     Throwable first = null;
+    List<Throwable> later = new ArrayList<>();
     for (Resource<R> resource : List.copyOf(idle)) {
       try {
         if (idle.remove(resource)) dispose.accept(resource.value);
       } catch (Throwable t) {
         if (first == null) first = t;
-        else if (first != t) first.addSuppressed(t);
+        else later.add(t);
       }
     }
-    if (first != null) throw Sneaky.unchecked(first);
+    if (first == null) return;
+    for (Throwable t : later) Failures.setAside(t, first);
+    throw Sneaky.unchecked(first);
   }
 
   /** What it is, for people. */

@@ -4,6 +4,7 @@ import greenlet.DynamicExtent;
 import greenlet.Generator;
 import greenlet.GreenletExit;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -220,6 +221,7 @@ abstract sealed class Scope implements DynamicExtent {
 
     private void end() {
       cancel();
+      List<Throwable> later = new ArrayList<>();
       while (!tasks.isEmpty()) {
         try {
           join();
@@ -227,9 +229,11 @@ abstract sealed class Scope implements DynamicExtent {
           if (error != null) e.addSuppressed(error);
           throw e;
         } catch (Throwable t) {
-          add(t);
+          if (error == null || t == signal) add(t);
+          else later.add(t);
         }
       }
+      if (error != null) for (Throwable t : later) Failures.setAside(t, error);
     }
 
     private void cancel() {

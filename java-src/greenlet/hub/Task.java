@@ -295,6 +295,12 @@ public final class Task<T extends @Nullable Object> extends RingNode {
         }));
   }
 
+  /** Has {@code link} called when this has ended; returns what takes that back. Called in the hub's thread. */
+  Runnable linked(Runnable link) {
+    whenEnded(link);
+    return () -> removeLink(link);
+  }
+
   private void whenEnded(Runnable link) {
     if (outcome != null) link.run();
     else addLink(link);

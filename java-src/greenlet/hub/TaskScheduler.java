@@ -142,6 +142,14 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     throw e;
   }
 
+  @Override
+  public boolean retire() {
+    if (main != null || current != outsider || loop instanceof GuestLoop) return false;
+    loop.close();
+    loop.end();
+    return true;
+  }
+
   // Which one runs
 
   @Override

@@ -192,6 +192,14 @@
                       (joinall ts)
                       (killall ts options)
                       (sleep! 20))))))))
+  (testing "in a greenlet of its own, and by a pool"
+    (run
+      (let [in-greenlet (spawn (fn [] (switch! (glet [] (killall [(current-task)]))) (sleep! 0) :alive))
+            p (pool)
+            in-pool (spawn-in p #(kill! p))]
+        (joinall [in-greenlet in-pool])
+        (is (= [false false] [(successful? in-greenlet) (successful? in-pool)]))
+        (is (every? #(instance? GreenletExit (exception %)) [in-greenlet in-pool])))))
   (testing "the current one comes last"
     (is (= [[:unwound 0.0] [:killed 0.0]]
            (virtually [log]

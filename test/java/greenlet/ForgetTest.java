@@ -15,10 +15,12 @@ import greenlet.testing.Threads;
 import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -93,6 +95,21 @@ class ForgetTest {
     assertSame(root, Greenlet.current());
   }
 
+  @RootTest
+  @DisplayName("A hub of the thread's own that runs nothing is forgotten, and takes nothing more")
+  void ownHub() throws Throwable {
+    Threads.PLATFORM.run(
+        "forgets",
+        () -> {
+          Hub.sleep(Duration.ZERO);
+          Hub hub = Hub.current();
+          Greenlet.forgetThread();
+          assertRefused(RejectedExecutionException.class, () -> hub.spawn(() -> 1), hub);
+          assertNotSame(hub, Hub.current());
+          assertEquals(1, Hub.current().spawn(() -> 1).result());
+        });
+  }
+
   /** What an application does in a thread that it does not own, and what keeps its classes afterwards. */
   enum Use implements Callable<Object> {
     ROOT {
@@ -131,6 +148,14 @@ class ForgetTest {
       @Override
       public Object call() throws Exception {
         return Hub.realTime().run(() -> Hub.offload(() -> 1));
+      }
+    },
+    OWN_HUB {
+      @Override
+      public Object call() {
+        Hub.current().spawn(() -> Hub.sleep(Duration.ofSeconds(100)));
+        Hub.sleep(Duration.ZERO);
+        return Hub.current();
       }
     },
     TASKLETS {

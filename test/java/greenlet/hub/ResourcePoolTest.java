@@ -1,6 +1,7 @@
 package greenlet.hub;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -24,6 +25,53 @@ import org.junit.jupiter.api.function.Executable;
 @ExtendWith(LeakCheck.class)
 @NothingSuspended
 class ResourcePoolTest {
+  @RootTest
+  @DisplayName(
+      "A kill that comes while a resource is disposed of ends the task, although the use has failed before")
+  void killedWhileItDisposes() {
+    Hub.virtualTime()
+        .run(() -> {
+          var pool = new ResourcePool<>(1, Object::new, r -> Hub.sleep(Duration.ofSeconds(1)));
+          Task<String> task =
+              Hub.current()
+                  .spawn(() -> {
+                    try {
+                      pool.use(r -> {
+                        throw new IllegalArgumentException();
+                      });
+                    } catch (IllegalArgumentException e) {
+                      // and goes on
+                    }
+                    Hub.sleep(Duration.ofSeconds(100));
+                    return "alive";
+                  });
+          Hub.sleep(Duration.ofMillis(500));
+          task.kill();
+          assertFalse(task.isSuccessful());
+        });
+  }
+
+  @RootTest
+  @DisplayName("A predicate that throws has the resource disposed of")
+  void keepAfterThrows() {
+    List<Object> disposed = new ArrayList<>();
+    Hub.virtualTime()
+        .run(() -> {
+          var pool =
+              new ResourcePool<>(1, () -> "resource", disposed::add)
+                  .keepAfter(e -> {
+                    throw new ClassCastException();
+                  });
+          assertThrows(
+              IOException.class,
+              () ->
+                  pool.use(r -> {
+                    throw new IOException();
+                  }));
+          assertEquals(List.of("resource"), disposed);
+        });
+  }
+
   private static final Duration SECOND = Duration.ofSeconds(1);
 
   private final List<Object> trace = new ArrayList<>();
