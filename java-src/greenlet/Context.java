@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 class Context extends Baton implements Stack {
   private static final long PLATFORM_SPIN_NANOS = 20_000;
   private static final long VIRTUAL_SPIN_NANOS = 5_000;
-  private static final int HAND_OVERS_IN_A_ROW = 1024;
+  private static final int HAND_OVERS_IN_A_ROW = 32_768;
 
   private static final ThreadLocal<@Nullable Context> OF_THREAD = new ThreadLocal<>();
 
