@@ -1,6 +1,5 @@
 package greenlet.hub;
 
-import greenlet.GreenletExit;
 import org.jspecify.annotations.Nullable;
 
 /** Which of several exceptions counts, and where one goes that nobody takes. */
@@ -29,15 +28,5 @@ final class Failures {
     } catch (Throwable failure) { // the JVM would ignore it
       join(uncaught, failure).printStackTrace();
     }
-  }
-
-  /**
-   * {@code t} has been thrown while {@code thrown} was on its way, which goes on. A kill or a limit comes out of the task's next wait;
-   * anything else is suppressed.
-   */
-  static void setAside(Throwable t, Throwable thrown) {
-    if (t == thrown) return;
-    if (t instanceof GreenletExit || t instanceof Signal) Hub.postpone(t);
-    else thrown.addSuppressed(t);
   }
 }

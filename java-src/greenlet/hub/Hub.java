@@ -1,6 +1,7 @@
 package greenlet.hub;
 
 import greenlet.Greenlet;
+import greenlet.GreenletExit;
 import greenlet.RootLocal;
 import greenlet.Scheduler;
 import java.time.Duration;
@@ -498,6 +499,16 @@ public final class Hub implements Executor {
    */
   public static void postpone(Throwable thrown) {
     here().interruptHere(require(thrown, "there is nothing to raise in the next wait"));
+  }
+
+  /**
+   * {@code t} has been thrown while {@code thrown} was on its way, which goes on. A kill or a limit comes out of the task's next wait;
+   * anything else is suppressed.
+   */
+  static void setAside(Throwable t, Throwable thrown) {
+    if (t == thrown) return;
+    if (t instanceof GreenletExit || t instanceof Signal) postpone(t);
+    else thrown.addSuppressed(t);
   }
 
   /**

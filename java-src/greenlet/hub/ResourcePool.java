@@ -193,13 +193,13 @@ public final class ResourcePool<R> implements AutoCloseable {
     try {
       keeps = thrown instanceof Exception e && keepAfter.test(e);
     } catch (Throwable t) {
-      Failures.setAside(t, thrown);
+      Hub.setAside(t, thrown);
     }
     try {
       if (keeps) giveBack(resource);
       else dispose.accept(resource.value);
     } catch (Throwable t) {
-      Failures.setAside(t, thrown);
+      Hub.setAside(t, thrown);
     }
   }
 
@@ -277,7 +277,7 @@ public final class ResourcePool<R> implements AutoCloseable {
       }
     }
     if (first == null) return;
-    for (Throwable t : later) Failures.setAside(t, first);
+    for (Throwable t : later) Hub.setAside(t, first);
     throw Sneaky.unchecked(first);
   }
 

@@ -233,7 +233,7 @@ abstract sealed class Scope implements DynamicExtent {
           else later.add(t);
         }
       }
-      if (error != null) for (Throwable t : later) Failures.setAside(t, error);
+      if (error != null) for (Throwable t : later) Hub.setAside(t, error);
     }
 
     private void cancel() {
