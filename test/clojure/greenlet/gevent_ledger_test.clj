@@ -1,7 +1,6 @@
 (ns greenlet.gevent-ledger-test
   "Cases of gevent's own tests that are nowhere else; doc/ledgers/gevent.md has all."
-  (:require [clojure.string :as str]
-            [clojure.test :refer [deftest is testing use-fixtures]]
+  (:require [clojure.test :refer [deftest is testing use-fixtures]]
             [greenlet.core :refer [generator yield!]]
             [greenlet.hub :refer [async-result await! clear-event! event fail! imap imap-unordered join joinall link now pool put! queue
                                   ready? result run set-event! sleep! spawn spawn-in take! wait wake!]]
@@ -89,15 +88,3 @@
      (let [e (event)]
        (set-event! e)
        (is (= [[e] [e]] [(wait [e]) (wait [e])]))))))
-
-;; The ledger
-
-(deftest each-test-that-the-ledger-names-is-there
-  (let [ledger (slurp "doc/ledgers/gevent.md")]
-    (doseq [[_ class method] (re-seq #"`(\w+Test)\.(\w+)`" (str/replace ledger #"(?m)^\| (`Test|`Uses|`Sub|`Pool)[^|]*\|" "|"))]
-      (is (re-find (re-pattern (str "void " method "\\(")) (slurp (str "test/java/greenlet/hub/" class ".java"))) (str class "." method)))
-    (doseq [[_ name] (re-seq #"`([a-z]+(?:-[a-z]+)+)`" ledger)
-            :when (not (contains? #{"gevent-ledger-test" "spawn-in" "free-count"} name))]
-      (is (some #(when-let [v (ns-resolve (doto % require) (symbol name))] (:test (meta v)))
-                '[greenlet.hub-test greenlet.hub.pool-test greenlet.hub.sync-test greenlet.gevent-ledger-test])
-          name))))
