@@ -93,13 +93,7 @@ public final class AsyncResult<T extends @Nullable Object> {
    * @return whether it is complete
    */
   public boolean join(Duration limit) {
-    return Hub.timeout(
-        limit,
-        () -> {
-          join();
-          return true;
-        },
-        () -> false);
+    return Hub.within(limit, () -> join());
   }
 
   /**

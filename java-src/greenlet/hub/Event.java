@@ -58,13 +58,7 @@ public final class Event {
    * @return whether it was set in time
    */
   public boolean await(Duration limit) {
-    return Hub.timeout(
-        limit,
-        () -> {
-          await();
-          return true;
-        },
-        () -> false);
+    return Hub.within(limit, () -> await());
   }
 
   /** What it is, for people. */

@@ -501,6 +501,17 @@ public final class Hub implements Executor {
     here().interruptHere(require(thrown, "there is nothing to raise in the next wait"));
   }
 
+  /** Whether a wait has come to its end within a limit. */
+  static boolean within(Duration limit, Runnable wait) {
+    return timeout(
+        limit,
+        () -> {
+          wait.run();
+          return true;
+        },
+        () -> false);
+  }
+
   /**
    * {@code t} has been thrown while {@code thrown} was on its way, which goes on. A kill or a limit comes out of the task's next wait;
    * anything else is suppressed.

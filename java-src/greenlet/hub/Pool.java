@@ -230,13 +230,7 @@ public final class Pool {
    * @return whether it has none
    */
   public boolean join(Duration limit) {
-    return Hub.timeout(
-        limit,
-        () -> {
-          join();
-          return true;
-        },
-        () -> false);
+    return Hub.within(limit, () -> join());
   }
 
   /**

@@ -183,13 +183,7 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
   public boolean offer(T item, Duration limit) {
     Hub.require(limit, Hub.LIMIT);
     if (offer(item)) return true;
-    return Hub.timeout(
-        limit,
-        () -> {
-          put(item);
-          return true;
-        },
-        () -> false);
+    return Hub.within(limit, () -> put(item));
   }
 
   private Item<T> newItem(T item) {
@@ -439,13 +433,7 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
    * @return whether it has
    */
   public boolean join(Duration limit) {
-    return Hub.timeout(
-        limit,
-        () -> {
-          join();
-          return true;
-        },
-        () -> false);
+    return Hub.within(limit, () -> join());
   }
 
   /** What it is, for people. */

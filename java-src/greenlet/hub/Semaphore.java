@@ -79,13 +79,7 @@ public final class Semaphore {
   public boolean acquire(Duration limit) {
     Hub.require(limit, Hub.LIMIT);
     if (tryAcquire()) return true;
-    return Hub.timeout(
-        limit,
-        () -> {
-          acquire();
-          return true;
-        },
-        () -> false);
+    return Hub.within(limit, () -> acquire());
   }
 
   /**
