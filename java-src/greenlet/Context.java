@@ -1,5 +1,7 @@
 package greenlet;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -41,8 +43,15 @@ class Context extends Baton implements Stack {
   /** The thread of the body that is being pulled from here right now. */
   @Nullable Context pulledFrom;
 
+  /** While the JDK has suspended this, or the body that is pulled from here, and others run. */
+  private volatile @Nullable Displacement displacement;
+
   private @Nullable ThinLocks locks;
   private int handOvers;
+
+  /** On a platform thread: it was interrupted, and who went on could not be told. */
+  private boolean interruptIsOwed;
+
   private boolean over;
 
   /** Of the calling thread, which is not ours: the root of a group. */
@@ -59,7 +68,7 @@ class Context extends Baton implements Stack {
     this.group = group;
     this.name = name;
     this.scheduler =
-        VirtualThreads.canBeCarried() && !group.thread.isVirtual() ? new Scheduler() : null;
+        VirtualThreads.canBeCarried() && !group.thread.isVirtual() ? new Scheduler(this) : null;
     if (scheduler != null) scheduler.setPuller(group.root);
   }
 
@@ -68,7 +77,7 @@ class Context extends Baton implements Stack {
     super(true);
     this.group = null;
     this.name = name;
-    this.scheduler = VirtualThreads.canBeCarried() ? new Scheduler() : null;
+    this.scheduler = VirtualThreads.canBeCarried() ? new Scheduler(this) : null;
   }
 
   /** What a thread of ours runs, from its start to its end. */
@@ -101,8 +110,11 @@ class Context extends Baton implements Stack {
      */
     abstract void refuse(Throwable why, boolean isLost);
 
-    /** The current stack has been parked, by the JDK and not by us: its thread waits for it. */
-    abstract void parked();
+    /**
+     * The JDK has suspended the current stack, in {@code parked}, which is its thread or that of a body that it pulls from. Makes
+     * another stack current, if there is one to run meanwhile; null if the thread has to wait.
+     */
+    abstract @Nullable Displacement displace(Context parked);
 
     /** The context of the current stack, as far as another one can see; the root's if it has none of its own. */
     final Context currentContext() {
@@ -146,10 +158,88 @@ class Context extends Baton implements Stack {
   }
 
   private static final class Scheduler extends VirtualThreads.Scheduler<Context> {
+    private final Context stack;
+
+    Scheduler(Context stack) {
+      this.stack = stack;
+    }
+
     @Override
     Thread threadOf(Context puller) {
       return puller.thread;
     }
+
+    @Override
+    void unpark(Context puller) {
+      Displacement of = stack.displacement;
+      if (of == null) super.unpark(puller);
+      else of.wake();
+    }
+  }
+
+  /**
+   * What others run instead of a stack that the JDK has suspended while it had the baton. The stack keeps the baton as far as it
+   * knows, and goes on when it is stepped: nothing is handed over to it.
+   */
+  abstract static class Displacement {
+    private static final VarHandle WOKEN;
+
+    static {
+      try {
+        WOKEN = MethodHandles.lookup().findVarHandle(Displacement.class, "woken", boolean.class);
+      } catch (ReflectiveOperationException e) {
+        throw new ExceptionInInitializerError(e);
+      }
+    }
+
+    private final Context stack;
+    private final Context parked;
+    private volatile boolean woken;
+
+    /** Of {@code stack}, one of a group's; {@code parked} is that, or the thread of a body that it pulls from. */
+    Displacement(Context stack, Context parked) {
+      this.stack = stack;
+      this.parked = parked;
+    }
+
+    private void begin() {
+      stack.displacement = this;
+      parked.displacement = this;
+      // read after the displacement is written, as the scheduler reads that after it has written
+      // its state
+      if (parked.isReady()) wake();
+    }
+
+    private void end() {
+      stack.displacement = null;
+      parked.displacement = null;
+      resumed();
+    }
+
+    private void wake() {
+      if (WOKEN.compareAndSet(this, false, true)) unparked();
+    }
+
+    /** Whether the JDK lets it go on. */
+    final boolean isOver() {
+      return woken;
+    }
+
+    /** The JDK lets it go on. Called once, in any thread. */
+    abstract void unparked();
+
+    /** It is about to go on. Called in the thread of the group. */
+    abstract void resumed();
+  }
+
+  /** While it is displaced. */
+  final @Nullable Displacement displacement() {
+    return displacement;
+  }
+
+  @SuppressWarnings("NullAway") // who is carried has a scheduler
+  private boolean isReady() {
+    return scheduler.isReady();
   }
 
   /** The context of the calling thread; null if that is not ours and has used no greenlets yet. */
@@ -251,8 +341,12 @@ class Context extends Baton implements Stack {
   /** Hands over the baton; returns the platform thread that carries this, if it is to go on with {@code to}. */
   private @Nullable Context hand(Context to) {
     Context platform = carriedBy();
-    // forgotten when this thread leaves that one
-    if (platform != null && platform.thread.isInterrupted()) to.bringInterrupt();
+    Displacement of = to.displacement;
+    if (platform != null) bringInterrupt(platform, of == null ? to : null);
+    if (platform != null && of != null) {
+      platform.carried = of.parked;
+      return platform;
+    }
     if (platform == null || !platform.canGoOnWith(to)) {
       to.wake();
       return null;
@@ -260,6 +354,13 @@ class Context extends Baton implements Stack {
     to.giveHere();
     if (to != platform) platform.carried = to;
     return platform;
+  }
+
+  /** An interrupt of {@code platform}, which is forgotten when this leaves it; kept for the next one, if there is nobody to tell. */
+  private static void bringInterrupt(Context platform, @Nullable Context to) {
+    if (!platform.interruptIsOwed && !platform.thread.isInterrupted()) return;
+    platform.interruptIsOwed = to == null;
+    if (to != null) to.bringInterrupt();
   }
 
   private boolean canGoOnWith(Context to) {
@@ -305,7 +406,7 @@ class Context extends Baton implements Stack {
     } finally {
       if (stays) {
         platform.carried = this;
-        to.takeBack();
+        if (to.displacement == null) to.takeBack();
       }
     }
     return !stays;
@@ -315,15 +416,14 @@ class Context extends Baton implements Stack {
   @SuppressWarnings("NullAway") // who is carried has a scheduler
   private void carry(Context to) {
     if (VirtualThreads.needInflatedLocks()) inflateLocks();
-    carried = to;
     try {
-      if (to.scheduler.isHeld()) to.giveHere();
-      else to.wake();
+      goOnWith(to);
       while (!isHere()) {
         Context next = carried;
         if (next.scheduler.isReady()) {
+          if (next.displacement != null) next.displacement.end();
           next.scheduler.step();
-          if (carried == next && next.isHeld() && !isHere()) tellParked(next);
+          if (carried == next && next.isHeld() && !isHere()) displace(next);
           continue;
         }
         if (next.isHere()) next.unpark(); // a late JDK thread ran it once and parked it
@@ -335,16 +435,35 @@ class Context extends Baton implements Stack {
     arrive();
   }
 
+  @SuppressWarnings("NullAway") // who is carried has a scheduler
+  private void goOnWith(Context to) {
+    Displacement of = to.displacement;
+    carried = of == null ? to : of.parked;
+    if (of != null) return;
+    if (to == this || to.scheduler.isHeld()) to.giveHere();
+    else to.wake();
+  }
+
   /**
-   * {@code running}, which this carries, has been suspended by the JDK and keeps the baton. Within a hand-over of ours, such as
-   * where the JDK registers a thread that we start, that concerns nobody.
+   * {@code running}, which this carries, has been suspended by the JDK and keeps the baton. Others run meanwhile only if it is the
+   * innermost stack of the current one: within a hand-over of ours, such as where the JDK registers a thread that we start, this
+   * thread waits.
    */
-  // who carries is the root of a group, who is carried has a scheduler
-  @SuppressWarnings("NullAway")
-  private void tellParked(Context running) {
+  @SuppressWarnings("NullAway") // who carries is the root of a group
+  private void displace(Context running) {
     Context innermost = group.currentContext();
     while (innermost.pulledFrom != null) innermost = innermost.pulledFrom;
-    if (innermost == running && !running.scheduler.isReady()) group.parked();
+    Displacement of = innermost == running ? group.displace(running) : null;
+    if (of == null) return;
+    of.begin();
+    while (true) {
+      try {
+        goOnWith(group.currentContext());
+        return;
+      } catch (Throwable t) { // it is unstarted, and no thread could be had for it
+        group.refuse(t, false);
+      }
+    }
   }
 
   // As a baton
@@ -412,7 +531,10 @@ class Context extends Baton implements Stack {
     Thread walked = thread; // another thread asks: read once what may change meanwhile
     Context above = pulledFrom;
     if (walked == null) return Stream.empty();
-    boolean waits = walked == Thread.currentThread() || above != null || isSuspended();
+    boolean waits =
+        walked == Thread.currentThread()
+            || above != null
+            || (displacement == null && isSuspended());
     boolean isRoot = group != null && group.root == this;
     StackTraceElement[] frames = StackTraces.of(walked, mayCrash, isOf(asked));
     return stackTraceAbove(above, asked, mayCrash, StackTraces.ofUsers(frames, waits, !isRoot));

@@ -7,6 +7,9 @@ final class EngineChoice {
   private static final @Nullable Engine ENGINE;
   private static final @Nullable String REFUSAL;
 
+  /** Of a {@link CooperativeTree}, whatever the others have. */
+  static final Engine CARRYING = new VirtualThreadEngine(null);
+
   static {
     Engine engine = null;
     String refusal = null;

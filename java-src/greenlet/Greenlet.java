@@ -323,7 +323,7 @@ public final class Greenlet implements AutoCloseable {
     ThreadState mine = state;
     Stack of = stack;
     if (mine == null || of == null || isDead()) return new StackTraceElement[0];
-    return EngineChoice.engine().stackTrace(mine, of).toArray(StackTraceElement[]::new);
+    return mine.engine().stackTrace(mine, of).toArray(StackTraceElement[]::new);
   }
 
   /**
@@ -404,14 +404,15 @@ public final class Greenlet implements AutoCloseable {
   }
 
   /**
-   * Which engine runs.
+   * Which engine runs; in a {@link CooperativeTree} always the virtual-thread engine.
    *
    * @return its name, as the system property {@code greenlet.engine} takes it; behind the name, if the faster one is
    *     off, the reason
    * @throws IllegalStateException if the property asks for an engine that cannot be had
    */
   public static String engine() {
-    return EngineChoice.engine().toString();
+    Context here = Context.current();
+    return (here == null ? EngineChoice.engine() : ThreadState.of(here).engine()).toString();
   }
 
   /** Its name, state and thread; for people, and not fixed. */
@@ -433,6 +434,11 @@ public final class Greenlet implements AutoCloseable {
   }
 
   // What the rest of the library needs of a greenlet
+
+  /** As {@link #switchTo()}, for {@link Scheduler#resume}. */
+  void resume() {
+    send(SwitchArgs.RESUME, null);
+  }
 
   boolean isRoot() {
     return parent == null;
@@ -466,7 +472,7 @@ public final class Greenlet implements AutoCloseable {
                 Context.describe(here.thread, mine.thread),
                 verb,
                 describe(mine, here.thread),
-                mine.whyOutOfReach(state == null)));
+                mine.whyOutOfReach(here, state == null)));
   }
 
   /** Makes sure that it is one of {@code here} and has a stack; true if it was unstarted before, and so is to be started now. */
@@ -474,7 +480,7 @@ public final class Greenlet implements AutoCloseable {
     if (state == here) return false;
     synchronized (this) { // another thread may be about to give it another parent, or to start it
       requireThread(here, "start");
-      stack = EngineChoice.engine().newStack(here, new ThreadState.Entry(this));
+      stack = here.engine().newStack(here, new ThreadState.Entry(this));
       state = here;
     }
     return true;

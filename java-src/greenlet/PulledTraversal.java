@@ -12,7 +12,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> implements EntryPoint {
   private final boolean confined;
-  private final GeneratorStack stack;
+
+  /** Made by the engine of whoever pulls first. */
+  private @Nullable GeneratorStack stack;
 
   /** What the body yields ahead, if the traversal is chunked. */
   private final @Nullable Ahead<T> ahead;
@@ -45,7 +47,6 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
     super(generator);
     this.confined = confined;
     this.ahead = ahead;
-    stack = EngineChoice.engine().generatorStack(this, confined);
   }
 
   /** All that happens on the stack of the body. */
@@ -234,8 +235,10 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   private void resume(Context here) {
     try {
       if (confined && owner == null) owner = here.owner();
-      puller = ThreadState.of(here).current();
+      ThreadState state = ThreadState.of(here);
+      puller = state.current();
       entered = false;
+      if (stack == null) stack = state.engine().generatorStack(this, confined);
       stack.resume(here);
       started = true;
     } catch (Throwable t) {
@@ -264,6 +267,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   }
 
   @Override
+  @SuppressWarnings("NullAway") // the body runs on it
   @Nullable Object suspend(Context here, T yielded) {
     if (ahead == null) {
       value = yielded;
@@ -292,6 +296,7 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   }
 
   /** Leaves the body as it stands, for ever, and has the pull fail; called on the stack of the body. */
+  @SuppressWarnings("NullAway") // as in suspend
   void abandon(Context here, Throwable why) {
     failure = why;
     over = true;

@@ -90,6 +90,21 @@ public interface Scheduler {
   }
 
   /**
+   * Goes on with a greenlet, as {@link Greenlet#switchTo()} does; in a {@link CooperativeTree} also with one that was suspended by
+   * the JDK, once it is {@linkplain CooperativeTree.Parking#unparked unparked}.
+   *
+   * @param next a greenlet of the same thread
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the JDK has it suspended
+   * @throws WrongThreadException if it belongs to another thread
+   */
+  static void resume(Greenlet next) {
+    if (next == null)
+      throw new IllegalArgumentException("there is no greenlet to go on with: got null");
+    next.resume();
+  }
+
+  /**
    * The scheduler that is registered with the calling thread's root.
    *
    * @return the scheduler, or null

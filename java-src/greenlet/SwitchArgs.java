@@ -19,6 +19,9 @@ public final class SwitchArgs extends AbstractList<@Nullable Object> implements 
   /** No value at all. */
   static final Object NONE = new Envelope(new Object[0]);
 
+  /** No value either: from a scheduler to a greenlet that goes on. */
+  static final Object RESUME = new Envelope(new Object[0]);
+
   private final @Nullable Object[] values;
 
   private SwitchArgs(@Nullable Object[] values) {

@@ -1,6 +1,5 @@
 package greenlet;
 
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,8 +15,8 @@ final class ThreadState extends Context.Group {
   /** By the index of a {@link RootLocal}. */
   @Nullable Object[] locals = {};
 
-  /** Hears that the current greenlet has been parked by the JDK, by {@code Thread.sleep} for one, and not by a switch. */
-  @Nullable Consumer<Greenlet> parkListener;
+  /** Decides what runs while the JDK has suspended the current greenlet; null if the thread waits. */
+  private final CooperativeTree.@Nullable Parking parking;
 
   /** Who gets the control when {@code predecessor}, which has said so, ends. */
   private @Nullable Greenlet successor;
@@ -42,9 +41,16 @@ final class ThreadState extends Context.Group {
     }
   }
 
-  private ThreadState() {
-    rootGreenlet = new Greenlet(this, EngineChoice.engine().rootStack(root));
+  /** Of the calling thread. */
+  ThreadState(CooperativeTree.@Nullable Parking parking) {
+    this.parking = parking;
+    rootGreenlet = new Greenlet(this, engine().rootStack(root));
     current = rootGreenlet;
+  }
+
+  /** What its stacks are made of. */
+  Engine engine() {
+    return parking == null ? EngineChoice.engine() : EngineChoice.CARRYING;
   }
 
   /** The state of the calling thread's greenlets; of the puller's, in the body of a generator. */
@@ -61,7 +67,7 @@ final class ThreadState extends Context.Group {
     Context known = Context.current();
     if (known != null) return known;
     Headroom.require();
-    return new ThreadState().root.makeCurrent();
+    return new ThreadState(null).root.makeCurrent();
   }
 
   /** The same, without a look-up where it is {@code likely}. */
@@ -82,9 +88,61 @@ final class ThreadState extends Context.Group {
     return stackOf(current);
   }
 
+  // Suspended by the JDK
+
+  private final class Displaced extends Context.Displacement {
+    private final CooperativeTree.Parking parking;
+    private final Greenlet greenlet;
+
+    Displaced(CooperativeTree.Parking parking, Greenlet greenlet, Context parked) {
+      super((Context) stackOf(greenlet), parked);
+      this.parking = parking;
+      this.greenlet = greenlet;
+    }
+
+    @Override
+    void unparked() {
+      parking.unparked(greenlet);
+    }
+
+    @Override
+    void resumed() {
+      parking.resumed(greenlet);
+      value = null;
+      if (listener == null) return;
+      Throwable failure = tell(listener, null);
+      if (failure != null) // there is no switch that it could come out of
+      thread.getUncaughtExceptionHandler().uncaughtException(thread, failure);
+    }
+  }
+
   @Override
-  void parked() {
-    if (parkListener != null) parkListener.accept(current);
+  Context.@Nullable Displacement displace(Context parked) {
+    if (parking == null) return null;
+    Greenlet from = current;
+    Displaced displaced = new Displaced(parking, from, parked);
+    Greenlet next = parking.parked(from, parked.thread);
+    if (next == null) return null;
+    depart(from, next, SwitchArgs.NONE, null);
+    try {
+      next.enter(this);
+    } catch (Throwable t) {
+      refuse(t, false);
+    }
+    return displaced;
+  }
+
+  /** Of one that the JDK has suspended while others run. */
+  private Context.@Nullable Displacement displacementOf(Greenlet g) {
+    return parking != null && g.stack instanceof Context of ? of.displacement() : null;
+  }
+
+  /** Only by a scheduler, which sends it nothing, and when the JDK lets it go on. */
+  private void requireResumes(Greenlet to, Context.Displacement displaced, @Nullable Object sent) {
+    if (sent == SwitchArgs.RESUME && displaced.isOver()) return;
+    throw new IllegalStateException(
+        "%s cannot switch to %s, which is blocked in the JDK: only its scheduler can go on with it, when the JDK lets it"
+            .formatted(current, to));
   }
 
   /**
@@ -101,11 +159,13 @@ final class ThreadState extends Context.Group {
     }
     Greenlet to = living(target);
     Greenlet from = current;
+    if (parking != null && displacementOf(to) instanceof Context.Displacement displaced)
+      requireResumes(to, displaced, thrown == null ? sent : thrown);
     boolean starts = to.enter(this);
     depart(from, to, sent, thrown);
     if (to != from) {
       try {
-        EngineChoice.engine().transfer(this, stackOf(from), stackOf(to), from);
+        engine().transfer(this, stackOf(from), stackOf(to), from);
       } catch (Throwable t) {
         boolean cameBack = current == from; // else it was refused, and nothing has happened
         if (starts && !cameBack) to.leave();
@@ -119,7 +179,11 @@ final class ThreadState extends Context.Group {
     return arrive();
   }
 
-  /** The end of {@code from}: gives its result, or its exception, and the control to its nearest living ancestor or its successor. */
+  /**
+   * The end of {@code from}: gives its result, or its exception, and the control to its nearest living ancestor, passing by those
+   * that are blocked, or to its successor.
+   */
+  @SuppressWarnings("NullAway") // a root is never displaced
   void bequeath(Greenlet from, @Nullable Object result, @Nullable Throwable thrown) {
     Greenlet heir = from;
     if (predecessor == from && successor != null) {
@@ -128,6 +192,7 @@ final class ThreadState extends Context.Group {
       predecessor = null;
     }
     Greenlet to = living(heir);
+    while (heir == from && displacementOf(to) != null) to = living(to.parent());
     try {
       to.enter(this);
     } catch (Throwable t) { // an unstarted parent that was moved to another thread meanwhile
@@ -214,11 +279,15 @@ final class ThreadState extends Context.Group {
 
   /** How a greenlet stands that has been started and is not finished. */
   String describe(Greenlet g) {
-    return hasEnded() ? "dead" : current == g ? "running" : "suspended";
+    if (hasEnded()) return "dead";
+    return current == g ? "running" : displacementOf(g) != null ? "blocked" : "suspended";
   }
 
-  /** Why a greenlet of this thread is of no use to another thread. */
-  String whyOutOfReach(boolean isUnstarted) {
+  /** Why a greenlet of this thread is of no use to {@code here}. */
+  String whyOutOfReach(ThreadState here, boolean isUnstarted) {
+    if (here.thread == thread)
+      return "a cooperative hub, or whatever else has a CooperativeTree, runs in the thread with greenlets of its own, and "
+          + "neither side reaches those of the other";
     if (!hasEnded())
       return "greenlets of one thread are out of reach for others; hand the work to its thread instead";
     return "its thread "

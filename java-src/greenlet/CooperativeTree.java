@@ -1,0 +1,143 @@
+package greenlet;
+
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A tree of greenlets of its own in a platform thread, beside the one that the thread has anyway: each of its stacks is a virtual
+ * thread that the platform thread carries, whichever engine the JVM has. Where the JDK suspends such a virtual thread, in a lock, a
+ * socket or {@code Thread.sleep}, others of the tree go on. For schedulers: to their greenlets every blocking call is a wait.
+ *
+ * <pre>{@code
+ * // Greenlets that take turns where they block.
+ * final class Turns implements CooperativeTree.Parking {
+ *   final BlockingQueue<Greenlet> ready = new LinkedBlockingQueue<>();
+ *   Greenlet loop;
+ *
+ *   void run(Body... bodies) throws Exception {
+ *     new CooperativeTree(this).call(() -> {
+ *       loop = Greenlet.current();
+ *       for (Body body : bodies) ready.add(Greenlet.of(body));
+ *       for (int left = bodies.length; left > 0; ) {
+ *         Greenlet next = ready.take();
+ *         Scheduler.resume(next);
+ *         if (next.isDead()) left--;
+ *       }
+ *       return null;
+ *     });
+ *   }
+ *
+ *   public Greenlet parked(Greenlet greenlet, Thread thread) { return loop; }
+ *   public void unparked(Greenlet greenlet) { ready.add(greenlet); }
+ *   public void resumed(Greenlet greenlet) {}
+ * }
+ * }</pre>
+ *
+ * <p><b>The invariant.</b> Control is taken from a greenlet only where the stack that the JDK has suspended is the innermost one
+ * of the current greenlet, so in code that the greenlet has called. Within a switch, or where a stack is started, the thread waits
+ * as it does elsewhere. So it does where a native frame lies below, and on JDK 21 to 23 in {@code synchronized}.
+ */
+public final class CooperativeTree {
+  private final ThreadState state;
+
+  /** Decides what runs in the thread while the JDK has suspended a greenlet. Must not throw. */
+  public interface Parking {
+    /**
+     * The JDK has suspended the current greenlet. Called in the thread of the tree, on the stack of its root, which must not switch
+     * here.
+     *
+     * @param greenlet the current greenlet
+     * @param thread the virtual thread that is suspended: the greenlet's, or that of a generator's body which it pulls from; to be
+     *     interrupted, for one
+     * @return what is to go on instead: any greenlet of the tree that {@link Scheduler#resume} would take, or that is unstarted;
+     *     null if the thread is to wait
+     */
+    @Nullable Greenlet parked(Greenlet greenlet, Thread thread);
+
+    /**
+     * The JDK lets a greenlet go on that was {@link #parked}; it does so when it is {@linkplain Scheduler#resume resumed}. Called
+     * once for each time, in whichever thread brought it about, perhaps within locks of the JDK, and perhaps before {@code parked}
+     * has had an effect that can be seen.
+     *
+     * @param greenlet the greenlet
+     */
+    void unparked(Greenlet greenlet);
+
+    /**
+     * A greenlet that was {@link #parked} is current again and about to go on. Called in the thread of the tree, on the stack of its
+     * root.
+     *
+     * @param greenlet the greenlet
+     */
+    void resumed(Greenlet greenlet);
+  }
+
+  /**
+   * A new tree of the calling thread.
+   *
+   * @param parking decides what runs while a greenlet is suspended by the JDK
+   * @throws IllegalArgumentException if that is null
+   * @throws IllegalStateException if the JVM was started without the flag that carrying takes, or does not allow it, or if the
+   *     calling thread is a virtual one
+   */
+  public CooperativeTree(Parking parking) {
+    if (parking == null)
+      throw new IllegalArgumentException(
+          "a tree needs to be told what runs while it parks: got null");
+    requirePossible();
+    Thread here = Thread.currentThread();
+    if (here.isVirtual())
+      throw new IllegalStateException(
+          "%s is a virtual thread, and cannot carry others: run this in a platform thread, outside of greenlets that have threads of their own"
+              .formatted(Context.describe(here)));
+    Headroom.require();
+    state = new ThreadState(parking);
+  }
+
+  /**
+   * Returns if this JVM can have such trees.
+   *
+   * @throws IllegalStateException if it cannot: says why
+   */
+  public static void requirePossible() {
+    if (!VirtualThreads.canBeCarried())
+      throw new IllegalStateException(
+          "blocking calls cannot give way here: %s; start the JVM with %s"
+              .formatted(VirtualThreads.whyNotCarried(), Flags.JAVA_LANG));
+  }
+
+  /**
+   * Runs something at the root of this tree. Meanwhile the thread's greenlets are those of this tree, and its others are out of
+   * reach. May be called again, also within itself.
+   *
+   * @param body what to run
+   * @param <T> the type of its result
+   * @return the result; what it throws comes out of this call
+   * @throws WrongThreadException if the calling thread is not the one of this tree
+   */
+  public <T extends @Nullable Object> T call(Callable<? extends T> body) {
+    if (state.thread != Thread.currentThread())
+      throw new WrongThreadException(
+          "%s cannot run a tree of greenlets that belongs to thread %s"
+              .formatted(Context.describe(Thread.currentThread()), state.threadName()));
+    Context before = ThreadState.context();
+    state.root.makeCurrent();
+    try {
+      return body.call();
+    } catch (Throwable t) {
+      throw Sneaky.unchecked(t);
+    } finally {
+      before.makeCurrent();
+    }
+  }
+
+  /**
+   * Whether the calling code runs in one of its greenlets. May be asked in any thread.
+   *
+   * @return false in its thread, too, while nothing of this tree runs there
+   */
+  public boolean isHere() {
+    Context here = Context.current();
+    return here != null && here.group() == state;
+  }
+}
