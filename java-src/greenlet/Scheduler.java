@@ -91,7 +91,7 @@ public interface Scheduler {
 
   /**
    * Goes on with a greenlet, as {@link Greenlet#switchTo()} does; in a {@link CooperativeTree} also with one that was suspended by
-   * the JDK, once it is {@linkplain CooperativeTree.Parking#unparked unparked}.
+   * the JDK, once it is {@linkplain Parking#unparked unparked}.
    *
    * @param next a greenlet of the same thread
    * @throws IllegalArgumentException if it is null

@@ -9,7 +9,7 @@ final class StackTraces {
   // all that is in the packages on top of this one, but for their tests
   private static final Pattern OURS =
       Pattern.compile(
-          "greenlet\\.((Greenlet|Generator|Cursor|\\w*Traversal|ThreadState|Context|Baton|GeneratorThread"
+          "greenlet\\.((Greenlet|Generator|Cursor|\\w*Traversal|ThreadState|Scheduler|CooperativeTree|Context|Baton|GeneratorThread"
               + "|\\w*Engine|PullerScheduler|VirtualThreads|ScopedValues|ThinLocks|LeakDetector|Probe|RootLocal|core|generator|event|async)([.$].*)?"
               + "|(hub|tasklet|bridge)(\\$.*|\\.(?!\\w+Test\\b).*)?)");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours

@@ -16,7 +16,7 @@ final class ThreadState extends Context.Group {
   @Nullable Object[] locals = {};
 
   /** Decides what runs while the JDK has suspended the current greenlet; null if the thread waits. */
-  private final CooperativeTree.@Nullable Parking parking;
+  private final @Nullable Parking parking;
 
   /** Who gets the control when {@code predecessor}, which has said so, ends. */
   private @Nullable Greenlet successor;
@@ -42,7 +42,7 @@ final class ThreadState extends Context.Group {
   }
 
   /** Of the calling thread. */
-  ThreadState(CooperativeTree.@Nullable Parking parking) {
+  ThreadState(@Nullable Parking parking) {
     this.parking = parking;
     rootGreenlet = new Greenlet(this, engine().rootStack(root));
     current = rootGreenlet;
@@ -91,10 +91,10 @@ final class ThreadState extends Context.Group {
   // Suspended by the JDK
 
   private final class Displaced extends Context.Displacement {
-    private final CooperativeTree.Parking parking;
+    private final Parking parking;
     private final Greenlet greenlet;
 
-    Displaced(CooperativeTree.Parking parking, Greenlet greenlet, Context parked) {
+    Displaced(Parking parking, Greenlet greenlet, Context parked) {
       super((Context) stackOf(greenlet), parked);
       this.parking = parking;
       this.greenlet = greenlet;

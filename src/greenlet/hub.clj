@@ -6,11 +6,11 @@
                  b (spawn #(do (sleep! 0.01) :b))]
              [(result a) (result b)]))      ;=> [:a :b]
 
-  Run           `run` `run*`; `hub` `hub-on` `execute!` `on-failure!`
+  Run           `run` `run*`; `hub` `hub-on` `execute!` `on-failure!`; `in-host`
   Tasks         `spawn` `spawn-later` `spawn-in`; `join` `result` `kill!` `interrupt!` `link` `raw-link`; `joinall` `killall`
   Ask           `current-task` `tasks` `task?` `task-name` `done?` `ready?` `successful?` `exception` `stack` `now`
   Wait          `sleep!` `await!` `offload` `wait` `iwait`; `Awaitable` with `wake!` and `fail!`; `waiter`
-  Bound         `timeout` `scope`, and `timeout*` `scope*`
+  Bound         `timeout` `scope` `no-switch`, and `timeout*` `scope*` `no-switch*`
   Between tasks `event` `set-event!` `clear-event!` `event-set?`; `async-result`; `semaphore` `lock` `acquire!` `release!`
                 `holding`; `queue` `put!` `take!` `offer!` `poll!` `peek!` `close!` `task-done!`: those of greenlet.hub.sync
   Many          `pool` `free-count` `imap` `imap-unordered`; `resource-pool` `with-resource`: those of greenlet.hub.pool
@@ -62,7 +62,7 @@
 
 ;; Running
 
-(def ^:private run-options [:time :hold :patience :on-failure :raise-failures])
+(def ^:private run-options [:time :hold :patience :on-failure :raise-failures :cooperative :grace])
 
 (defn- new-hub ^Hub [time hold patience]
   (case time
@@ -83,13 +83,21 @@
     :on-failure      a function of a task and the exception that nobody asks for; as for `on-failure!`
     :raise-failures  true, for tests: the first exception that nobody asks for ends the body and comes out of `run`, with later ones
                      suppressed on it
+    :cooperative     true: every blocking call of the JDK in a task is a wait of that task, and the others go on meanwhile: locks,
+                     `locking`, promises, sockets, Thread/sleep, at any depth. Takes a flag of the JVM's; see doc/cooperative.md
+    :grace           for a cooperative hub: at its end `run` waits for so many seconds at most for tasks that are blocked although
+                     they have been killed, then gives them up; by default it waits, and logs who they are every ten seconds
 
       (run* #(now) {:time :virtual})   ;=> 0.0
       (run* #(do (spawn (fn [] (throw (Exception. \"broken\")))) (sleep! 1)) {:raise-failures true})   ; throws Exception: broken"
   ([f] (run* f nil))
   ([f options]
-   (let [{:keys [time hold patience on-failure raise-failures]} (check-options options run-options "run")
+   (let [{:keys [time hold patience on-failure raise-failures cooperative grace]} (check-options options run-options "run")
          hub (new-hub time hold patience)]
+     (when cooperative (.cooperative hub))
+     (when grace
+       (when-not cooperative (refuse ":grace is for :cooperative true: no other hub has tasks that a kill cannot end"))
+       (.grace hub (duration grace)))
      (when (and on-failure raise-failures) (refuse "run takes :on-failure or :raise-failures, not both"))
      (when on-failure (.onFailure hub (reify BiConsumer (accept [_ task e] (on-failure task e)))))
      (when raise-failures (.raiseFailures hub))
@@ -126,7 +134,8 @@
   "A new hub within an event loop of somebody else's: `executor`, a java.util.concurrent.Executor or a function of a
   Runnable, runs what it is given later, always in the same thread. The hub runs one round of ready tasks at a time, never
   blocks that thread, and runs as soon as it has tasks. Its timers are the JDK's, or those of `:timers`, a
-  ScheduledExecutorService. `spawn` takes it as `:hub`.
+  ScheduledExecutorService. With `:cooperative true` blocking calls in its tasks give way, as for `run*`. `spawn` takes it as
+  `:hub`.
 
       (let [loop (java.util.concurrent.Executors/newSingleThreadExecutor)]
         (try
@@ -137,12 +146,24 @@
   WrongThreadException there, and told to the handler of `on-failure!`."
   (^Hub [executor] (hub-on executor nil))
   (^Hub [executor options]
-   (check-options options [:timers] "hub-on")
-   (Hub/on (cond
-             (instance? java.util.concurrent.Executor executor) executor
-             (ifn? executor) (reify java.util.concurrent.Executor (execute [_ r] (executor r)))
-             :else (refuse "a hub runs on an Executor or a function of a Runnable; got " (shown executor)))
-           (:timers options))))
+   (check-options options [:timers :cooperative] "hub-on")
+   (let [hub (Hub/on (cond
+                       (instance? java.util.concurrent.Executor executor) executor
+                       (ifn? executor) (reify java.util.concurrent.Executor (execute [_ r] (executor r)))
+                       :else (refuse "a hub runs on an Executor or a function of a Runnable; got " (shown executor)))
+                     (:timers options))]
+     (if (:cooperative options) (.cooperative hub) hub))))
+
+(defn in-host
+  "Calls `f` with `args` in the thread that runs this hub, outside of any task, while the current task waits; its value. In a
+  cooperative hub each task has a thread of its own, so what asks which thread it runs in, as GUI toolkits do, is to be called by
+  this. `f` must not wait in the hub. Outside of a task it is just called. What `f` throws comes out.
+
+      (let [here (Thread/currentThread)]
+        (run (= here (in-host #(Thread/currentThread)))))   ;=> true"
+  [f & args]
+  (let [f (the-function f "what in-host is given")]
+    (Hub/inHost ^Callable #(apply f args))))
 
 (defn execute!
   "Has a new task of `hub` call `f` with `args`. From any thread: this is how others get at what lies between tasks. If the `run`
@@ -336,6 +357,21 @@
   (let [[options body] (leading-options body [:else] "timeout")]
     `(timeout* ~seconds (^{:once true} fn* [] ~@body)
                ~@(when (contains? options :else) [`(^{:once true} fn* [] ~(:else options))]))))
+
+(defn no-switch*
+  "The function behind `no-switch`: calls `f`."
+  [f]
+  (Hub/noSwitch ^Callable (the-function f "the argument of no-switch*")))
+
+(defmacro no-switch
+  "Runs `body` in the current task, which is not to give way meanwhile: for what relies on nobody else's running. In a cooperative
+  hub any blocking call gives way. It is not kept from doing so, but told afterwards, by an IllegalStateException whose cause says
+  where the task first gave way; where the body throws, that is suppressed on what it throws. The value of the body.
+
+      (run (no-switch (inc 1)))   ;=> 2
+      (run (no-switch (sleep! 0.001)))   ; throws IllegalStateException"
+  [& body]
+  `(no-switch* (^{:once true} fn* [] ~@body)))
 
 (defn- within
   "The value of `(f)`; that of `otherwise` after `seconds`, if they are not nil."

@@ -8,7 +8,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -40,6 +42,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
     /** In the thread of somebody else's event loop: one round. */
     void turn();
+
+    /** In that thread, when the round is over: does what was to be done there outside of the tenant's greenlets. */
+    void serveHost();
   }
 
   private final Queue<Runnable> inbox = new ConcurrentLinkedQueue<>();
@@ -107,6 +112,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   boolean isReal() {
     return true;
   }
+
+  /** Refuses where what other threads do and its time would not agree. */
+  void requireCooperates() {}
 
   /** Whether a round may follow the one before at once. */
   boolean roundsFollow() {
@@ -198,7 +206,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     Greenlet next = null;
     try {
       next = next();
-      next.switchTo();
+      Scheduler.resume(next);
     } catch (Throwable t) {
       if (!tenant.isRunning()) takeBack(here, next);
       throw t;
@@ -234,6 +242,11 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     return left > 0 ? take() : greenlet();
   }
 
+  /** The next one of those that are ready, if there is one in this round; else the loop, which may begin another. */
+  final Greenlet nextInRound() {
+    return left > 0 ? take() : greenlet();
+  }
+
   private Greenlet take() {
     Greenlet next = ready.take();
     left--;
@@ -247,7 +260,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     while (!isResting) {
       try {
         if (tenant.isRunning() || thrown != null) tenant.intruded(thrown);
-        else if (left > 0) take().switchTo();
+        else if (left > 0) Scheduler.resume(take());
         else nextRound();
         thrown = null;
       } catch (Throwable t) {
@@ -286,9 +299,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   }
 
   /** A round of its own, in a greenlet that is none of the tenant's. */
-  final void round() {
+  void round() {
     collect();
-    if (left > 0) take().switchTo();
+    if (left > 0) Scheduler.resume(take());
   }
 
   // What makes somebody ready
@@ -303,6 +316,13 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     synchronized (inbox) { // when all has been read that came before
       return isAdded && !inbox.remove(action);
     }
+  }
+
+  /** As {@link #post}, after so much real time, whatever the loop's own clock says. */
+  final void postAfter(Duration delay, Runnable action) {
+    new CompletableFuture<@Nullable Void>()
+        .completeOnTimeout(null, Timers.nanos(delay), TimeUnit.NANOSECONDS)
+        .thenRun(() -> post(action));
   }
 
   /** Has {@code action} run in its thread when {@code delay} is over; one that is negative is over. */
@@ -454,6 +474,15 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     @Override
     boolean isReal() {
       return false;
+    }
+
+    @Override
+    void requireCooperates() {
+      if (holds)
+        throw new IllegalStateException(
+            ("%s holds its clock while anything outside of it is waited for, and in a cooperative hub a lock that another task "
+                    + "holds over a sleep is that, too: neither would ever end. Leave hold out")
+                .formatted(tenant()));
     }
 
     @Override

@@ -29,18 +29,25 @@ final class GuestLoop extends EventLoop {
     return System.nanoTime() - origin;
   }
 
-  /** One round, in the host's thread; the greenlet that it calls this in is where the loop gives the control back to. */
+  /** One round, in the host's thread. */
   private void turn() {
     requested.set(false);
+    tenant().turn();
+    if (hasReady()) wake();
+    else setAlarm(nextTimer());
+    tenant().serveHost();
+  }
+
+  /** The greenlet that this is called in is where the loop gives the control back to. */
+  @Override
+  void round() {
     Greenlet outer = host;
     host = Greenlet.current();
     try {
-      tenant().turn();
+      super.round();
     } finally {
       host = outer;
     }
-    if (hasReady()) wake();
-    else setAlarm(nextTimer());
   }
 
   @Override

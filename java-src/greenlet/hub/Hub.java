@@ -17,6 +17,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -313,6 +314,44 @@ public final class Hub implements Executor {
   }
 
   /**
+   * Has every blocking call of the JDK in a task be a wait of that task: in locks, monitors (from JDK 24 on), conditions, queues,
+   * futures, sockets, channels, {@code Thread.sleep} and {@code Thread.yield}; at any depth, also in a greenlet within the task and
+   * in the body of a generator that it pulls from. The other tasks go on meanwhile. One task runs at a time as before, but any call
+   * may be a place where others run.
+   *
+   * <p>On every engine, the greenlets of such a hub are virtual threads that the hub's thread carries: each task has an identity,
+   * thread-locals and locks of its own. They are a tree of their own, and out of reach for the thread's other greenlets. A kill, or
+   * a limit that runs out, interrupts the task's thread; what the JDK throws then is suppressed on the {@code GreenletExit} or the
+   * {@code TimeoutException}. What cannot be interrupted ends when it is granted, and the limit strikes then. Callbacks, such as
+   * links, timers and handlers, must not block: the thread waits for them.
+   *
+   * <p>Called before the hub has tasks.
+   *
+   * @return this hub
+   * @throws IllegalStateException if the JVM was started without {@code --add-opens java.base/java.lang=ALL-UNNAMED} or cannot have
+   *     it, if this hub has begun, or if it has virtual time and holds it. {@link #run} throws it in a virtual thread
+   */
+  public Hub cooperative() {
+    scheduler.cooperate();
+    return this;
+  }
+
+  /**
+   * Limits how long, in real time, {@link #run} of a cooperative hub waits at its end for tasks that are blocked in the JDK although
+   * they have been killed. They are given up then: they count as killed, never go on, and keep what they hold. Without a limit the
+   * run waits for them, and logs who they are every ten seconds, as a warning of the {@link System.Logger} "greenlet.hub". Called
+   * before the hub runs, or from its thread.
+   *
+   * @param limit how long
+   * @return this hub
+   * @throws IllegalStateException if this hub is not cooperative
+   */
+  public Hub grace(Duration limit) {
+    scheduler.setGrace(require(limit, "a limit for the end is needed, or none at all"));
+    return this;
+  }
+
+  /**
    * Says how this hub's thread sleeps while no task is ready. The hub closes the sleeper when it has run, or gets another one.
    * Called from its thread, or before it runs.
    *
@@ -523,6 +562,61 @@ public final class Hub implements Executor {
   }
 
   /**
+   * Calls something in the thread that runs the current hub, outside of any task, while the current task waits. In a cooperative hub
+   * a task has a thread of its own; so what asks which thread it runs in, as GUI toolkits do, is to be called by this. Outside of
+   * tasks it is just called.
+   *
+   * @param call what to call; must not wait in the hub. If the wait is given up, by a limit or a kill, it is called all the same
+   * @param <T> the type of its result
+   * @return its result; what it throws comes out of this call
+   */
+  public static <T extends @Nullable Object> T inHost(Callable<? extends T> call) {
+    return current()
+        .scheduler
+        .inHost(require(call, "there is nothing to call in the hub's thread"));
+  }
+
+  /**
+   * As {@link #inHost(Callable)}, for a call without a result.
+   *
+   * @param call what to call
+   */
+  public static void inHost(Task.Action call) {
+    inHost(callable(call));
+  }
+
+  /**
+   * Runs {@code body} in the current task, which is not to give way meanwhile: for what relies on nobody else's running. In a
+   * cooperative hub any blocking call gives way. It is not kept from giving way, but told afterwards.
+   *
+   * @param body what to run
+   * @param <T> the type of its result
+   * @return the result of the body
+   * @throws IllegalStateException if the task gave way: the cause says where it first did. Where the body throws, this is suppressed
+   *     on what it throws
+   */
+  public static <T extends @Nullable Object> T noSwitch(Callable<? extends T> body) {
+    require(body, BODY);
+    Task<?> me = here();
+    var part = new NoSwitch(me, me.unbroken);
+    me.unbroken = part;
+    try {
+      return part.call(body);
+    } finally {
+      me.unbroken = part.outer;
+    }
+  }
+
+  /**
+   * As {@link #noSwitch(Callable)}, for a body without a result.
+   *
+   * @param body what to run
+   */
+  public static void noSwitch(Task.Action body) {
+    noSwitch(callable(body));
+  }
+
+  /**
    * Runs what blocks in a virtual thread of its own, while the current task alone waits. If the wait is given up, by a limit
    * or by a kill, that thread is interrupted, and not waited for.
    *
@@ -558,6 +652,18 @@ public final class Hub implements Executor {
     require(future, SOURCE);
     return new Waiter<T>(current(), future, true)
         .awaitCall(() -> Waiter.get(future), future::isDone);
+  }
+
+  /** Calls what must not be left in the midst: in a cooperative hub, where it blocks, nobody goes on. */
+  static int standing(IntSupplier call) {
+    Hub here = OF_ROOT.get();
+    if (here == null) return call.getAsInt();
+    here.scheduler.still++;
+    try {
+      return call.getAsInt();
+    } finally {
+      here.scheduler.still--;
+    }
   }
 
   /** The task that runs in the calling thread, or the placeholder for code outside of any. */

@@ -136,7 +136,7 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
   public static <T extends @Nullable Object> Queue<T> priority(
       Comparator<? super T> order, long size) {
     Hub.require(order, "a queue by priority needs a comparator");
-    Comparator<Item<T>> byValue = (a, b) -> order.compare(a.value, b.value);
+    Comparator<Item<T>> byValue = (a, b) -> Hub.standing(() -> order.compare(a.value, b.value));
     return new Queue<>(new PriorityQueue<>(byValue.thenComparingLong(Item::number)), false, size);
   }
 

@@ -107,9 +107,13 @@ abstract sealed class Scope implements DynamicExtent {
     <T extends @Nullable Object> T call(Callable<? extends T> body) {
       takeUp();
       try {
-        return Generator.during(this, body);
-      } catch (Signal s) {
-        if (s != signal) throw s;
+        T value = Generator.during(this, body);
+        // it ran out while the body was blocked in the JDK, by something that no interrupt ends
+        if (!owner.isInterruptedFor(signal)) return value;
+      } catch (Throwable t) {
+        if (t != signal && (Signal.isOurs(t) || !owner.isInterruptedFor(signal)))
+          throw Sneaky.unchecked(t);
+        owner.inPlaceOf(t, signal);
       } finally {
         super.isAside = true; // whatever happens to the timer
         putAside();
@@ -169,7 +173,8 @@ abstract sealed class Scope implements DynamicExtent {
         value = Generator.during(this, body);
         if (joins && !isAside()) join();
       } catch (Throwable t) {
-        thrown = t;
+        boolean isOther = Signal.isOurs(t) || !owner.isInterruptedFor(signal);
+        thrown = isOther ? t : owner.inPlaceOf(t, signal);
       }
       if (isAside()) throw strayed(thrown);
       if (thrown != null) add(thrown);

@@ -1,5 +1,7 @@
 package greenlet.hub;
 
+import greenlet.GreenletExit;
+
 /** Unwinds a task as far as a limit or a scope, which knows its own by identity. */
 final class Signal extends Error {
   private static final long serialVersionUID = 1L;
@@ -10,6 +12,11 @@ final class Signal extends Error {
   Signal(String message, boolean isTraced) {
     super(message);
     this.isTraced = isTraced;
+  }
+
+  /** Whether {@code t} is what a hub unwinds its tasks by. */
+  static boolean isOurs(Throwable t) {
+    return t instanceof Signal || t instanceof GreenletExit;
   }
 
   /** To be called where {@code t} is raised in the task. */

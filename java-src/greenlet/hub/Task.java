@@ -57,6 +57,18 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   /** What it waits for. */
   @Nullable Waiter<?> waiter;
 
+  /** While the JDK has suspended it. */
+  @Nullable Blocked blocked;
+
+  /** Made when the JDK first suspends it. */
+  private Blocked.@Nullable Owner inJdk;
+
+  /** How often it has been interrupted in the JDK for what is to be raised next. */
+  private int interruptions;
+
+  /** The innermost part of its body that is not to give way. */
+  @Nullable NoSwitch unbroken;
+
   /** The greenlet that has given way, and is ready. */
   @Nullable Greenlet gaveWay;
 
@@ -350,6 +362,9 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     if (!started && !scheduler.isOutsider(this)) {
       if (start != null) scheduler.loop.cancel(start);
       end(Outcome.failure(exception));
+    } else if (blocked != null) {
+      raiseLater(exception);
+      interruptBlocked();
     } else if (isDetached()) {
       scheduler.throwInto(this, exception);
     } else {
@@ -364,6 +379,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   private boolean isDetached() {
     return waiter == null
         && gaveWay == null
+        && blocked == null
         && this != scheduler.current
         && !scheduler.isOutsider(this);
   }
@@ -385,13 +401,93 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     Throwable first = interrupts.poll();
     if (interrupts.isEmpty()) interrupts = null;
     if (first == null) return;
+    settle();
     Signal.trace(first);
     throw Sneaky.unchecked(first);
   }
 
   /** Takes back what has not been raised yet; whether there was any. */
   boolean forget(Throwable exception) {
-    return interrupts != null && interrupts.remove(exception);
+    boolean wasPending = interrupts != null && interrupts.remove(exception);
+    if (wasPending) settle();
+    return wasPending;
+  }
+
+  // Blocked in the JDK
+
+  /**
+   * If it is blocked, and something is to be raised in it: interrupts it. What does not end by that, or a body that waits once more, is
+   * interrupted again, less and less often.
+   */
+  void interruptBlocked() {
+    Blocked wait = blocked;
+    if (wait == null || interrupts == null || interrupts.isEmpty()) return;
+    int before = interruptions++;
+    if (before == 0) wait.thread.interrupt();
+    else
+      scheduler.loop.postAfter(
+          Duration.ofMillis(1L << Math.min(before - 1, 10)),
+          () -> {
+            if (blocked == wait) wait.thread.interrupt();
+          });
+  }
+
+  /** Whether the JDK has been interrupted for {@code exception}, which has not been raised. */
+  boolean isInterruptedFor(Throwable exception) {
+    return interruptions > 0 && interrupts != null && interrupts.contains(exception);
+  }
+
+  /** The JDK has thrown {@code t} because it was interrupted for {@code exception}, which takes its place. */
+  Throwable inPlaceOf(Throwable t, Throwable exception) {
+    forget(exception);
+    if (t == exception) return t;
+    if (exception instanceof Signal) exception.setStackTrace(t.getStackTrace());
+    exception.addSuppressed(t);
+    return exception;
+  }
+
+  /** What has ended the body by {@code t}. */
+  private Throwable meant(Throwable t) {
+    Throwable first = interruptions > 0 && interrupts != null ? interrupts.peek() : null;
+    return first == null || Signal.isOurs(t) ? t : inPlaceOf(t, first);
+  }
+
+  /** What it was interrupted for in the JDK has been raised, or is not to be: the thread must not be interrupted any longer. */
+  private void settle() {
+    if (interruptions == 0) return;
+    interruptions = 0;
+    Thread.interrupted();
+  }
+
+  private final class InJdk implements Blocked.Owner {
+    @Override
+    public void block(Blocked wait) {
+      blocked = wait;
+      scheduler.leaveBlocked(wait);
+      if (unbroken != null) unbroken.isBroken(wait);
+      interruptBlocked();
+    }
+
+    @Override
+    public void goOn(Blocked wait) {
+      blocked = null;
+      if (wait.atEnd != null) wait.atEnd.run();
+      scheduler.current = Task.this;
+    }
+
+    @Override
+    public void giveUp() {
+      blocked = null;
+      interruptions = 0;
+      end(
+          Outcome.failure(
+              new GreenletExit("it was blocked in the JDK when its hub came to its end")));
+    }
+  }
+
+  Blocked.Owner inJdk() {
+    if (inJdk == null) inJdk = new InJdk();
+    return inJdk;
   }
 
   // Running, in the hub's thread
@@ -432,8 +528,9 @@ public final class Task<T extends @Nullable Object> extends RingNode {
         body = null;
         how = Outcome.of(toRun.call());
       } catch (Throwable t) {
-        how = Outcome.failure(t);
+        how = Outcome.failure(meant(t));
       }
+      settle();
       end(how);
     }
     scheduler.leave();
@@ -448,6 +545,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     interrupts = null;
     Throwable thrown = Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;
+    scheduler.still++;
     try {
       callLinks();
       if (home != null) home.ended(this, thrown);
@@ -457,6 +555,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     } catch (Throwable t) { // out of stack, or of memory
       scheduler.report(this, t);
     } finally {
+      scheduler.still--;
       scheduler.remove(this);
     }
   }
@@ -494,6 +593,8 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   /** What it waits for, too. */
   String description() {
     Waiter<?> pending = waiter;
+    Blocked wait = blocked;
+    if (wait != null) return this + " is " + wait;
     return this + (pending == null ? "" : " waits for " + pending);
   }
 
@@ -502,6 +603,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
       Throwable thrown = exception();
       return thrown == null ? "successful" : thrown instanceof GreenletExit ? "killed" : "failed";
     }
-    return !started ? "unstarted" : scheduler.current == this ? "running" : "suspended";
+    if (!started) return "unstarted";
+    return scheduler.current == this ? "running" : blocked != null ? "blocked" : "suspended";
   }
 }

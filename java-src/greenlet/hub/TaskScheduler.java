@@ -5,10 +5,12 @@ import greenlet.GreenletExit;
 import greenlet.Headroom;
 import greenlet.Scheduler;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -16,7 +18,7 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** The tasks of a hub: which one runs, which there are, who waits for their end, and who hears of their failures. */
-final class TaskScheduler implements Scheduler, EventLoop.Tenant {
+final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Tenant {
   private static final int MOST_LISTED = 100;
 
   final Hub hub;
@@ -38,6 +40,18 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
 
   /** What it was unwound for. */
   private @Nullable Throwable raised;
+
+  /** In a cooperative hub. */
+  private @Nullable Cooperation cooperation;
+
+  /** How many callbacks are running that nobody may go on meanwhile. */
+  int still;
+
+  /** What is to be done outside of the tasks, in the thread's own stack. */
+  private final ArrayDeque<Runnable> hostCalls = new ArrayDeque<>(1);
+
+  /** The greenlet that waits outside of the tasks. */
+  private @Nullable Greenlet outside;
 
   private final List<Waiter<@Nullable Object>> joiners = new ArrayList<>(1);
   private boolean ending;
@@ -64,6 +78,11 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
           "%s cannot be run within %s, which would block %s; spawn a task, or use a scope"
               .formatted(hub, outer.scheduler.current, outer));
     }
+    return cooperation == null ? runHere(body) : cooperation.inTree(() -> runHere(body));
+  }
+
+  private <T extends @Nullable Object> T runHere(Callable<? extends T> body) {
+    Hub outer = Hub.OF_ROOT.get();
     Scheduler outerScheduler = enter();
     try {
       Task<T> task = spawn(null, null, body);
@@ -83,6 +102,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
       Scheduler.register(outerScheduler);
       loop.end();
       ending = false;
+      if (cooperation != null) cooperation.end();
     }
   }
 
@@ -98,6 +118,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
     boolean interrupted = false;
     ending = true;
     for (Task<?> task : tasks()) task.interruptHere(new GreenletExit());
+    if (cooperation != null) cooperation.superviseEnd();
     while (tasks > 0) {
       try {
         join();
@@ -113,6 +134,21 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   /** Where the thread is somebody else's. */
   @Override
   public void turn() {
+    if (cooperation == null) {
+      turnHere();
+      return;
+    }
+    // for those who ask outside of the turns
+    if (Hub.OF_ROOT.get() == null) Hub.OF_ROOT.set(hub);
+    try {
+      cooperation.inTree(Executors.callable(this::turnHere));
+    } catch (Throwable t) { // the thread is another one, or none that can have a tree
+      if (!loop.isHere()) report(outsider, t);
+      throw t;
+    }
+  }
+
+  private void turnHere() {
     Hub outer = Hub.OF_ROOT.get();
     Scheduler outerScheduler = Scheduler.registered();
     if (loop.root() == null) enter();
@@ -167,6 +203,41 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   }
 
   /** The task that runs, or the placeholder for code outside of any; to be called in the thread of the hub. */
+  @Override
+  public Blocked.@Nullable Owner mayBlock() {
+    Task<?> task = current;
+    return still > 0 || task == null || task == outsider || task.isDone() ? null : task.inJdk();
+  }
+
+  /** The JDK has suspended the current task. Within it may be another hub, as far as which others go on. */
+  void leaveBlocked(Blocked wait) {
+    current = null;
+    Hub inner = Hub.OF_ROOT.get();
+    if (inner == hub) return;
+    Scheduler inners = Scheduler.register(this);
+    Hub.OF_ROOT.set(hub);
+    wait.atEnd =
+        () -> {
+          Hub.OF_ROOT.set(inner);
+          Scheduler.register(inners);
+        };
+  }
+
+  void cooperate() {
+    if (loop.root() != null || tasks > 0)
+      throw new IllegalStateException(
+          hub + " has begun already: make it cooperative before it has tasks");
+    loop.requireCooperates();
+    if (cooperation == null) cooperation = new Cooperation(this, loop);
+  }
+
+  void setGrace(Duration grace) {
+    if (cooperation == null)
+      throw new IllegalStateException(
+          hub + " is not cooperative, and never ends while a task is blocked: it needs no grace");
+    cooperation.setGrace(grace);
+  }
+
   @SuppressWarnings("NullAway") // between one task and the next nobody asks
   Task<?> requireCurrent() {
     requireHere("wait in");
@@ -182,6 +253,8 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   void requireHere(String verb) {
     if (loop.isHere()) return;
     Greenlet root = loop.root();
+    // in the thread of a cooperative hub, between its turns
+    if (root != null && root.thread() == Thread.currentThread()) loop.requireOwnThread();
     throw new WrongThreadException(
         "thread %s cannot %s %s, which %s; spawn a task there, and wait for that"
             .formatted(
@@ -233,13 +306,60 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
 
   /** Suspends {@code here}, the greenlet that runs as {@code me}, until it has its turn again. */
   void park(Task<?> me, Greenlet here) {
+    if (me.unbroken != null) me.unbroken.isBroken();
+    if (me == outsider) {
+      parkOutside(here);
+      return;
+    }
     current = null;
     try {
       loop.giveWay(here);
     } finally {
       current = me;
-      if (me == outsider) restIfIdle();
     }
+  }
+
+  /** As {@link #park}, of what waits outside of the tasks. It is made ready once for each call that it is to serve, too. */
+  private void parkOutside(Greenlet here) {
+    Greenlet before = outside;
+    outside = here;
+    current = null;
+    try {
+      loop.giveWay(here);
+      for (Runnable call = hostCalls.poll(); call != null; call = hostCalls.poll()) {
+        current = outsider;
+        call.run();
+        current = null;
+        loop.giveWay(here);
+      }
+    } finally {
+      current = outsider;
+      outside = before;
+      restIfIdle();
+    }
+  }
+
+  // In the thread's own stack
+
+  /** Has the thread call {@code f} outside of any task, while {@code me} waits. */
+  <T extends @Nullable Object> T inHost(Callable<? extends T> f) {
+    Task<?> me = requireCurrent();
+    if (me == outsider) {
+      try {
+        return f.call();
+      } catch (Exception e) {
+        throw Sneaky.unchecked(e);
+      }
+    }
+    var called = new Waiter<T>(hub, "the thread of its hub", true);
+    hostCalls.add(() -> called.endWith(f));
+    if (outside != null) loop.addReady(outside);
+    return called.awaitIn(me);
+  }
+
+  @Override
+  public void serveHost() {
+    for (Runnable call = hostCalls.poll(); call != null; call = hostCalls.poll()) call.run();
   }
 
   private void restIfIdle() {
@@ -444,18 +564,16 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
 
   @Override
   public void stuck(String why) {
+    failMain(new Hub.LoopExit("%s %s. Its tasks: %s".formatted(hub, why, listed()), tasks()));
+  }
+
+  @Override
+  public String listed() {
     List<Task<?>> all = tasks();
+    if (all.isEmpty()) return "none";
     String listed =
         all.stream().limit(MOST_LISTED).map(Task::description).collect(Collectors.joining("; "));
-    failMain(
-        new Hub.LoopExit(
-            "%s %s. Its tasks: %s%s"
-                .formatted(
-                    hub,
-                    why,
-                    all.isEmpty() ? "none" : listed,
-                    all.size() > MOST_LISTED ? "; and more, " + all.size() + " in all" : ""),
-            all));
+    return listed + (all.size() > MOST_LISTED ? "; and more, " + all.size() + " in all" : "");
   }
 
   @Override
@@ -464,6 +582,10 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant {
   }
 
   private void failMain(Throwable t) {
+    if (main != null && main.blocked != null) {
+      main.interruptHere(t);
+      return;
+    }
     if (main != null && main.waiter != null && main.waiter.fail(t)) return;
     outsider.interruptHere(t);
   }

@@ -239,7 +239,8 @@ public final class Waiter<T extends @Nullable Object> {
     return true;
   }
 
-  private void endWith(Callable<? extends T> call) {
+  /** Ends the wait with what comes of {@code call}. */
+  void endWith(Callable<? extends T> call) {
     try {
       wake(call.call());
     } catch (Throwable t) {

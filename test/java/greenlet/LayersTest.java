@@ -111,7 +111,7 @@ class LayersTest {
   void circles() {
     assertEquals(
         Set.of(
-            Set.of("Greenlet", "Scheduler", "SwitchListener", "ThreadState"),
+            Set.of("Greenlet", "Parking", "Scheduler", "SwitchListener", "ThreadState"),
             Set.of("Cursor", "Generator", "PulledTraversal", "PushedTraversal", "Traversal")),
         circlesOf("greenlet"));
     for (String library : List.of("hub", "tasklet", "bridge")) {

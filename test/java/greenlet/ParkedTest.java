@@ -29,7 +29,7 @@ class ParkedTest {
   }
 
   /** Greenlets that take turns where they block. */
-  private final class Turns implements CooperativeTree.Parking {
+  private final class Turns implements Parking {
     final LinkedBlockingQueue<Greenlet> ready = new LinkedBlockingQueue<>();
     final CooperativeTree tree = new CooperativeTree(this);
     @Nullable Greenlet loop;

@@ -3,6 +3,7 @@ package greenlet.hub;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
@@ -39,7 +40,7 @@ class ArgumentTest {
     Callable<Object> none = null;
     Callable<Object> body = () -> trace.add("never");
     Map<Executable, String> calls = new LinkedHashMap<>();
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     calls.put(() -> Hub.sleep(null), "Duration.ZERO");
     calls.put(() -> Hub.timeout(null, body), "a limit is needed");
     calls.put(() -> Hub.timeout(SECOND, none), "no body");
@@ -63,7 +64,7 @@ class ArgumentTest {
     calls.put(() -> hub.onFailure(null), "a handler");
     calls.put(() -> hub.sleeper(null), "a sleeper");
     betweenTasks(calls);
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(
             Threads.callable(() -> {
               Task<Object> t = Hub.current().spawn(() -> "value");
@@ -114,7 +115,7 @@ class ArgumentTest {
   @RootTest
   @DisplayName("A body need not have a result, whatever kind of lambda it is")
   void bodiesWithoutResult() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     hub.run(() -> {
       Task<?> plain = hub.spawn(() -> note("spawned"));
       hub.spawn("named", () -> note(Task.current().name()));
@@ -145,24 +146,24 @@ class ArgumentTest {
   @RootTest
   @DisplayName("What returns a value, or does nothing but throw, is taken for a body with a result")
   void bodiesWithResult() {
-    String fromLambda = Hub.virtualTime().run(() -> value());
+    String fromLambda = Hubs.virtualTime().run(() -> value());
     String fromBlock =
-        Hub.virtualTime()
+        Hubs.virtualTime()
             .run(() -> {
               return value();
             });
-    String fromReference = Hub.virtualTime().run(ArgumentTest::value);
+    String fromReference = Hubs.virtualTime().run(ArgumentTest::value);
     assertEquals(List.of("value", "value", "value"), List.of(fromLambda, fromBlock, fromReference));
     assertThrows(
         IOException.class,
         () ->
-            Hub.virtualTime()
+            Hubs.virtualTime()
                 .run(() -> {
                   throw new IOException("nothing else");
                 }));
     var go = new CountDownLatch(1);
     var future = new CompletableFuture<String>();
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(() -> {
           Hub.current().spawn(go::countDown);
           Hub.current().spawn(() -> future.complete("completed"));

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.Cursor;
 import greenlet.Generator;
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
@@ -34,7 +35,7 @@ class BoundTest {
   }
 
   private static void virtually(Executable body) {
-    Hub.virtualTime().run(Threads.callable(body));
+    Hubs.virtualTime().run(Threads.callable(body));
   }
 
   private static void sleep(double seconds) {
@@ -292,7 +293,7 @@ class BoundTest {
   @DisplayName(
       "A scope whose body is resumed by another thread's hub is refused at its end, and its tasks are killed")
   void scopeOfAnotherHub() throws Throwable {
-    Hub hub = Hub.realTime();
+    Hub hub = Hubs.realTime();
     hub.run(() -> {
       Task<?>[] child = new Task<?>[1];
       Cursor<Integer> c =
@@ -306,7 +307,8 @@ class BoundTest {
       var elsewhere =
           Threads.PLATFORM.start(
               "elsewhere",
-              () -> assertThrows(WrongThreadException.class, () -> Hub.realTime().run(c::hasNext)));
+              () ->
+                  assertThrows(WrongThreadException.class, () -> Hubs.realTime().run(c::hasNext)));
       String message = Hub.awaitFuture(elsewhere).getMessage();
       assertTrue(message.contains("a scope of " + hub), message);
       child[0].join();

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.GreenletExit;
 import greenlet.LeakDetector;
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
@@ -32,7 +33,7 @@ class EndTest {
   }
 
   private static void virtually(Executable body) {
-    Hub.virtualTime().run(Threads.callable(body));
+    Hubs.virtualTime().run(Threads.callable(body));
   }
 
   private static void sleep(long seconds) {
@@ -67,7 +68,7 @@ class EndTest {
   @RootTest
   @DisplayName("A hub that has run takes nothing more, and says so, until it is run again")
   void hasRun() throws Exception {
-    Hub hub = Hub.realTime();
+    Hub hub = Hubs.realTime();
     Task<String> before = hub.spawn(() -> "spawned before");
     Task<String> main =
         hub.run(() -> {
@@ -97,7 +98,7 @@ class EndTest {
       "What another thread sends while a hub ends is done, killed or refused, and never lost")
   void racesWithTheEnd() throws Throwable {
     for (int i = 0; i < 2_000; i++) {
-      Hub hub = Hub.realTime();
+      Hub hub = Hubs.realTime();
       var begun = new CompletableFuture<Object>();
       var over = new AtomicBoolean();
       var sender =
@@ -129,7 +130,7 @@ class EndTest {
   @DisplayName("A hub that has run has left nothing suspended")
   void nothingIsLeft() {
     try (var leaks = new LeakDetector()) {
-      Hub.realTime()
+      Hubs.realTime()
           .run(() -> {
             Hub.sleep(Duration.ofMillis(1));
             return null;

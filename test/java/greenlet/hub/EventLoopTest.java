@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.Greenlet;
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NativeFrame;
 import greenlet.testing.NothingSuspended;
@@ -60,7 +61,7 @@ class EventLoopTest {
                 future.complete(sent);
                 return null;
               });
-      assertEquals(i, Hub.realTime().<Integer>run(() -> Hub.await(future)));
+      assertEquals(i, Hubs.realTime().<Integer>run(() -> Hub.await(future)));
       Threads.await(other);
     }
   }
@@ -68,7 +69,7 @@ class EventLoopTest {
   @RootTest
   @DisplayName("A task that has ended leaves its greenlet the parent that it had")
   void parentOfEnded() {
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(() -> {
           Greenlet loop = Greenlet.current().parent();
           Greenlet[] of = new Greenlet[3];
@@ -86,7 +87,7 @@ class EventLoopTest {
   @DisplayName(
       "What a greenlet of an ended task leaves goes to the hub, and not to the task that ran next")
   void orphan() {
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(() -> {
           Greenlet[] orphan = new Greenlet[1];
           Hub.current().spawn("first", () -> orphan[0] = Greenlet.of(args -> "orphan's"));
@@ -122,7 +123,7 @@ class EventLoopTest {
   @RootTest
   @DisplayName("A task that could not give way where it was is not run twice")
   void refusedYield() {
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(() -> {
           Task<Object> refused =
               Hub.current()
@@ -157,7 +158,7 @@ class EventLoopTest {
   @DisplayName("A sleeper is asked outside of any task")
   void pollsOutside() {
     List<Object> polled = new ArrayList<>();
-    Hub.realTime()
+    Hubs.realTime()
         .sleeper(
             new Sleeper() {
               @Override

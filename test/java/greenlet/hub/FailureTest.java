@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
@@ -39,7 +40,7 @@ class FailureTest {
     Thread mine = Thread.currentThread();
     mine.setUncaughtExceptionHandler(
         (thread, e) -> note((thread == mine) + " " + e.getCause().getMessage()));
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(
             Threads.callable(() ->
                 spawn(
@@ -59,7 +60,7 @@ class FailureTest {
           note("told");
           throw new IllegalStateException("broken handler");
         });
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(
             Threads.callable(() -> {
               Task<?> careless =
@@ -86,7 +87,7 @@ class FailureTest {
         .setUncaughtExceptionHandler((thread, e) -> {
           throw new IllegalStateException("broken handler");
         });
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(
             Threads.callable(() -> {
               Task<?> t = spawn("linked", () -> Hub.sleep(Duration.ofSeconds(1)));
@@ -104,7 +105,7 @@ class FailureTest {
   @DisplayName(
       "A link that throws is a failure of its own, and keeps no other link from being called")
   void throwingLinks() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     hub.onFailure((task, e) -> note("reported " + e.getMessage()));
     hub.run(
         Threads.callable(() -> {
@@ -145,7 +146,7 @@ class FailureTest {
   @RootTest
   @DisplayName("A task that fails while another sleeps does not wake that")
   void failsWhileOthersSleep() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     hub.onFailure((task, e) -> note("reported at " + hub.time().toSeconds()));
     hub.run(
         Threads.callable(() -> {
@@ -169,7 +170,7 @@ class FailureTest {
   @DisplayName(
       "A StackOverflowError ends its task as other errors do, and whoever waits for that goes on")
   void stackOverflow() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     hub.onFailure((task, e) -> note(task.name() + " " + e.getClass().getSimpleName()));
     hub.run(
         Threads.callable(() -> {
@@ -198,7 +199,7 @@ class FailureTest {
           e.printStackTrace(new PrintWriter(text));
           note(text.toString());
         });
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     hub.onFailure((task, e) -> {
       throw new IllegalStateException("handler", e);
     });
@@ -221,7 +222,7 @@ class FailureTest {
   void raised() {
     IOException first = new IOException("first");
     IOException second = new IOException("second");
-    Hub hub = Hub.virtualTime().raiseFailures();
+    Hub hub = Hubs.virtualTime().raiseFailures();
     assertSame(
         first,
         assertThrows(
@@ -276,7 +277,7 @@ class FailureTest {
         assertThrows(
             IOException.class,
             () ->
-                Hub.virtualTime()
+                Hubs.virtualTime()
                     .raiseFailures()
                     .run(() -> {
                       spawn(

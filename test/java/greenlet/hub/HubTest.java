@@ -12,6 +12,7 @@ import greenlet.Cursor;
 import greenlet.Generator;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
@@ -60,11 +61,11 @@ class HubTest {
   }
 
   private static <T> T virtually(Callable<T> body) {
-    return Hub.virtualTime().run(body);
+    return Hubs.virtualTime().run(body);
   }
 
   private static void virtually(Executable body) {
-    Hub.virtualTime().run(Threads.callable(body));
+    Hubs.virtualTime().run(Threads.callable(body));
   }
 
   private static void sleep(long seconds) {
@@ -84,7 +85,7 @@ class HubTest {
   @RootTest
   @DisplayName("those that are ready run in turn, first come, first served")
   void turns() {
-    Hub.realTime()
+    Hubs.realTime()
         .run(
             Threads.callable(() -> {
               for (String name : List.of("a", "b", "c")) {
@@ -131,7 +132,7 @@ class HubTest {
   @RootTest
   @DisplayName("no timer is early in real time, and sleeping tasks leave the others alone")
   void realTime() {
-    Hub hub = Hub.realTime();
+    Hub hub = Hubs.realTime();
     hub.run(
         Threads.callable(() -> {
           for (int i = 5; i > 0; i--) {
@@ -279,7 +280,7 @@ class HubTest {
         assertThrows(
             IOException.class,
             () ->
-                Hub.realTime()
+                Hubs.realTime()
                     .run(() -> {
                       spawn(() -> {
                         try {
@@ -296,7 +297,7 @@ class HubTest {
                       throw thrown;
                     })));
     assertEquals(List.of("ran once", "begins to unwind", "unwound"), trace);
-    Hub again = Hub.virtualTime();
+    Hub again = Hubs.virtualTime();
     assertEquals(1, again.run(() -> 1));
     assertEquals(2, again.run(() -> 2));
     assertNull(Task.current());
@@ -305,12 +306,12 @@ class HubTest {
   @RootTest
   @DisplayName("a hub cannot be run within a task, nor twice at a time")
   void nestedRun() {
-    Hub outer = Hub.virtualTime();
+    Hub outer = Hubs.virtualTime();
     outer.run(
         Threads.callable(() -> {
           Refusal.assertRefused(
               IllegalStateException.class,
-              () -> Hub.realTime().run(() -> 1),
+              () -> Hubs.realTime().run(() -> 1),
               Task.current(),
               "use a scope");
           Refusal.assertRefused(
@@ -366,7 +367,7 @@ class HubTest {
   @RootTest
   @DisplayName("a hub that can never wake says so, and lists its tasks and what each waits for")
   void loopExit() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     Hub.LoopExit e =
         assertThrows(
             Hub.LoopExit.class,
@@ -438,7 +439,7 @@ class HubTest {
     assertThrows(
         InterruptedException.class,
         () ->
-            Hub.realTime()
+            Hubs.realTime()
                 .run(
                     Threads.callable(() -> {
                       spawn(() -> {
@@ -459,7 +460,7 @@ class HubTest {
   @RootTest
   @DisplayName("spawn and execute from other threads")
   void fromOtherThreads() {
-    Hub hub = Hub.realTime();
+    Hub hub = Hubs.realTime();
     assertEquals(
         10,
         hub.run(() -> {
@@ -493,7 +494,7 @@ class HubTest {
   @RootTest
   @DisplayName("a failure that nobody asks for goes to the handler, and stops nobody")
   void onFailure() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     assertSame(hub, hub.onFailure((task, e) -> note(task.name() + " " + e.getMessage())));
     hub.run(
         Threads.callable(() -> {
@@ -806,7 +807,7 @@ class HubTest {
   @RootTest
   @DisplayName("the first error ends a scope and comes out; others are suppressed on it")
   void failingScope() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     hub.onFailure((task, e) -> note("not reported"));
     hub.run(
         Threads.callable(() -> {
@@ -975,7 +976,7 @@ class HubTest {
   @RootTest
   @DisplayName("stages: complete before, completed later; failed, unwrapped; cancelled")
   void stages() {
-    Hub.realTime()
+    Hubs.realTime()
         .run(
             Threads.callable(() -> {
               assertEquals("before", Hub.await(CompletableFuture.completedFuture("before")));
@@ -1009,7 +1010,7 @@ class HubTest {
   @RootTest
   @DisplayName("callbacks: the first one counts")
   void callbacks() {
-    Hub.realTime()
+    Hubs.realTime()
         .run(
             Threads.callable(() -> {
               assertEquals(
@@ -1073,7 +1074,7 @@ class HubTest {
   @RootTest
   @DisplayName("offload: other tasks go on; giving up interrupts")
   void offload() {
-    Hub.realTime()
+    Hubs.realTime()
         .run(
             Threads.callable(() -> {
               var interrupted = new CompletableFuture<String>();
@@ -1169,7 +1170,7 @@ class HubTest {
     Random random = new Random(1);
     int[] delivered = new int[5];
     try (var other = new ScheduledThreadPoolExecutor(1)) {
-      Hub.realTime()
+      Hubs.realTime()
           .run(
               Threads.callable(() -> {
                 for (int round = 0; round < rounds; round++) {
@@ -1248,7 +1249,7 @@ class HubTest {
   @DisplayName("a hub in an event loop takes turns with its other events, and never blocks it")
   void host() throws Exception {
     EventLoop loop = new EventLoop();
-    Hub hub = Hub.on(loop);
+    Hub hub = Hubs.switched(Hub.on(loop));
     Task<String> t =
         hub.spawn(
             "first",
@@ -1285,7 +1286,7 @@ class HubTest {
   @DisplayName("in the thread of an event loop nothing can be waited for outside of tasks")
   void hostRefusesToBlock() throws Exception {
     EventLoop loop = new EventLoop();
-    Hub hub = Hub.on(loop);
+    Hub hub = Hubs.switched(Hub.on(loop));
     Task<?> t = hub.spawn(Threads.callable(() -> sleep(1000)));
     loop.execute(() -> {
       for (Executable wait :
@@ -1305,8 +1306,8 @@ class HubTest {
     EventLoop loop = new EventLoop();
     try (var timers = new ScheduledThreadPoolExecutor(1)) {
       timers.setRemoveOnCancelPolicy(true);
-      Hub a = Hub.on(loop, timers);
-      Hub b = Hub.on(loop, timers);
+      Hub a = Hubs.switched(Hub.on(loop, timers));
+      Hub b = Hubs.switched(Hub.on(loop, timers));
       for (Hub hub : List.of(a, b)) {
         Task<?> asleep = hub.spawn(Threads.callable(() -> sleep(1000)));
         hub.spawn(

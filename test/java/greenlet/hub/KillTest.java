@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
@@ -36,7 +37,7 @@ class KillTest {
   }
 
   private static void virtually(Executable body) {
-    Hub.virtualTime().run(Threads.callable(body));
+    Hubs.virtualTime().run(Threads.callable(body));
   }
 
   /** Counts how many greenlets are looked at. */
@@ -54,7 +55,7 @@ class KillTest {
   @DisplayName("To interrupt tasks that are ready takes no search among those that are")
   void interruptsAreLinear() {
     int tasks = 2_000;
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     var ready = new Counting();
     hub.scheduler.loop.ready = ready;
     hub.run(
@@ -222,7 +223,7 @@ class KillTest {
   @RootTest
   @DisplayName("Other threads may wait for a task and kill it; their own hub waits")
   void fromOtherThreads() throws Throwable {
-    Hub hub = Hub.realTime();
+    Hub hub = Hubs.realTime();
     var other =
         Threads.PLATFORM.start(
             "other",
@@ -255,7 +256,7 @@ class KillTest {
     List<Object> seen = hub.run(() -> Hub.awaitFuture(other));
     assertEquals(List.of(false, true, "value"), seen);
     WrongThreadException e =
-        Hub.realTime().run(() -> assertThrows(WrongThreadException.class, hub::tasks));
+        Hubs.realTime().run(() -> assertThrows(WrongThreadException.class, hub::tasks));
     assertTrue(e.getMessage().contains("be asked for the tasks of Hub@"), e::getMessage);
   }
 }

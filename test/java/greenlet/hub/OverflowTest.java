@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
@@ -45,7 +46,7 @@ class OverflowTest {
   @RootTest
   @DisplayName("A wake that overflows has not been, and can be tried again")
   void wake() {
-    Hub.realTime()
+    Hubs.realTime()
         .run(
             Threads.callable(() -> {
               for (int round = 0; round < 2 * WARM_UP; round++) {
@@ -63,7 +64,7 @@ class OverflowTest {
   @RootTest
   @DisplayName("A spawn that overflows leaves no task that never runs")
   void spawn() {
-    Hub.realTime()
+    Hubs.realTime()
         .run(
             Threads.callable(() -> {
               int[] ran = {0};
@@ -94,7 +95,7 @@ class OverflowTest {
             () -> queue.put(1),
             queue::take,
             () -> pool.spawn(() -> 1));
-    Hub.realTime()
+    Hubs.realTime()
         .run(() -> {
           for (int round = 0; round < WARM_UP + 10; round++) {
             for (Runnable each : all) {
@@ -114,7 +115,7 @@ class OverflowTest {
   @DisplayName(
       "What another thread has sent, and what a timer is to do, is done later if an error strikes it")
   void messagesAndTimers() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     List<Object> trace = new ArrayList<>();
     hub.run(
         Threads.callable(() -> {

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import greenlet.Cursor;
 import greenlet.Generator;
 import greenlet.GreenletExit;
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
@@ -35,7 +36,7 @@ class PoolTest {
   private final List<Object> trace = new ArrayList<>();
 
   private void virtually(Executable body) {
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .onFailure((task, e) -> trace.add("reported: " + e))
         .run(Threads.callable(body));
   }
@@ -425,7 +426,7 @@ class PoolTest {
   @DisplayName("Tasks of another hub are waited for, too")
   void otherHub() throws Throwable {
     AsyncResult<Task<Integer>> there = new AsyncResult<>();
-    Hub hub = Hub.realTime();
+    Hub hub = Hubs.realTime();
     var future =
         Threads.PLATFORM.start(
             "other",
@@ -435,7 +436,7 @@ class PoolTest {
                   return Hub.current().spawn(() -> there.result()).result().result();
                 }));
     Threads.await(future);
-    Hub.realTime()
+    Hubs.realTime()
         .run(
             Threads.callable(() ->
                 assertEquals(

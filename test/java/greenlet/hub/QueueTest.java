@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
@@ -31,7 +32,7 @@ class QueueTest {
   private final List<Object> trace = new ArrayList<>();
 
   private static void virtually(Executable body) {
-    Hub.virtualTime().run(Threads.callable(body));
+    Hubs.virtualTime().run(Threads.callable(body));
   }
 
   private static Task<?> spawn(Executable body) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
@@ -29,7 +30,7 @@ class ResourcePoolTest {
   @DisplayName(
       "A kill that comes while a resource is disposed of ends the task, although the use has failed before")
   void killedWhileItDisposes() {
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(() -> {
           var pool = new ResourcePool<>(1, Object::new, r -> Hub.sleep(Duration.ofSeconds(1)));
           Task<String> task =
@@ -55,7 +56,7 @@ class ResourcePoolTest {
   @DisplayName("A predicate that throws has the resource disposed of")
   void keepAfterThrows() {
     List<Object> disposed = new ArrayList<>();
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(() -> {
           var pool =
               new ResourcePool<>(1, () -> "resource", disposed::add)
@@ -80,7 +81,7 @@ class ResourcePoolTest {
   private int there;
 
   private static void virtually(Executable body) {
-    Hub.virtualTime().run(Threads.callable(body));
+    Hubs.virtualTime().run(Threads.callable(body));
   }
 
   private static Task<?> spawn(Executable body) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.Generator;
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.Refusal;
@@ -29,7 +30,7 @@ class SyncTest {
   private final List<Object> trace = new ArrayList<>();
 
   private static void virtually(Executable body) {
-    Hub.virtualTime().run(Threads.callable(body));
+    Hubs.virtualTime().run(Threads.callable(body));
   }
 
   private static Task<?> spawn(Executable body) {
@@ -271,7 +272,7 @@ class SyncTest {
   @RootTest
   @DisplayName("A call that would reach tasks in another thread is refused, and changes nothing")
   void otherThread() {
-    Hub hub = Hub.realTime();
+    Hub hub = Hubs.realTime();
     hub.run(
         Threads.callable(() -> {
           var event = new Event();

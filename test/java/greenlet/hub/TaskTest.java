@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
@@ -40,7 +41,7 @@ class TaskTest {
   }
 
   private static void virtually(Executable body) {
-    Hub.virtualTime().run(Threads.callable(body));
+    Hubs.virtualTime().run(Threads.callable(body));
   }
 
   private static void sleep(long seconds) {
@@ -215,7 +216,7 @@ class TaskTest {
   @RootTest
   @DisplayName("links run in tasks of their own, raw links as a part of the end")
   void links() {
-    Hub hub = Hub.virtualTime();
+    Hub hub = Hubs.virtualTime();
     hub.onFailure((task, e) -> note("reported " + e.getMessage()));
     hub.run(
         Threads.callable(() -> {
@@ -330,7 +331,7 @@ class TaskTest {
   @RootTest
   @DisplayName("a future for other threads; a task of another thread's hub as a result")
   void futures() throws Throwable {
-    Hub hub = Hub.realTime();
+    Hub hub = Hubs.realTime();
     hub.onFailure((task, e) -> {}); // nobody may be asking yet
     var begun = new CompletableFuture<List<Task<?>>>();
     var over = new CompletableFuture<Object>();
@@ -376,7 +377,7 @@ class TaskTest {
     int length = 100_000;
     assertEquals(
         length,
-        Hub.virtualTime()
+        Hubs.virtualTime()
             .run(() -> {
               Task<Integer> last =
                   Hub.current()

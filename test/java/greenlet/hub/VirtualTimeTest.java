@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
@@ -22,7 +23,7 @@ class VirtualTimeTest {
   void neverAwaited() {
     assertEquals(
         1,
-        Hub.virtualTime()
+        Hubs.virtualTime()
             .run(() -> {
               new Waiter<String>("nobody").wakeWith(() -> "complete", () -> true);
               Hub.sleep(Duration.ofSeconds(1));
@@ -34,7 +35,7 @@ class VirtualTimeTest {
   @DisplayName("What a waiter that is over was polled for is not polled any longer")
   void notPolledOnceOver() {
     var polls = new AtomicInteger();
-    Hub.virtualTime()
+    Hubs.virtualTime()
         .run(() -> {
           var w = new Waiter<String>("nobody");
           w.wakeWith(
@@ -54,10 +55,10 @@ class VirtualTimeTest {
   @DisplayName(
       "Patience with what is outside comes to an end in real time, and begins anew with each wait")
   void patience() {
-    Hub hub = Hub.virtualTime().patience(Duration.ofMillis(5));
+    Hub hub = Hubs.virtualTime().patience(Duration.ofMillis(5));
     assertEquals(
         "in time",
-        Hub.virtualTime().patience(Duration.ofMinutes(1)).run(() -> Hub.offload(() -> "in time")));
+        Hubs.virtualTime().patience(Duration.ofMinutes(1)).run(() -> Hub.offload(() -> "in time")));
     var never = new CompletableFuture<String>();
     Hub.LoopExit e =
         assertThrows(
@@ -73,6 +74,6 @@ class VirtualTimeTest {
     assertThrows(
         Hub.LoopExit.class,
         () -> holding.run(() -> Hub.timeout(Duration.ofSeconds(1), () -> Hub.await(never))));
-    assertThrows(IllegalStateException.class, () -> Hub.realTime().patience(Duration.ofMillis(5)));
+    assertThrows(IllegalStateException.class, () -> Hubs.realTime().patience(Duration.ofMillis(5)));
   }
 }

@@ -1,0 +1,130 @@
+package greenlet.hub;
+
+import greenlet.CooperativeTree;
+import greenlet.Greenlet;
+import greenlet.Parking;
+import java.time.Duration;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+
+/** The tasks of a cooperative hub: where the JDK suspends the current one, in whatever that has called, the others go on. */
+final class Cooperation implements Parking {
+  /*
+   * Control is taken from a task only where it runs code of its own. Where the library is in the midst of something, either no task
+   * is current, or it says so by TaskScheduler.still; then the thread waits, as it does without cooperation.
+   */
+  /** Whose tasks they are. Its text is that of the hub. */
+  interface Tenant {
+    /** The current task, if it runs code of its own; else null. */
+    Blocked.@Nullable Owner mayBlock();
+
+    /** The tasks, and what each waits for; for people. */
+    String listed();
+  }
+
+  private final Tenant tenant;
+  private final EventLoop loop;
+  private final Map<Greenlet, Blocked> blocked = new IdentityHashMap<>();
+  private @Nullable CooperativeTree tree;
+
+  Cooperation(Tenant tenant, EventLoop loop) {
+    CooperativeTree.requirePossible();
+    this.tenant = tenant;
+    this.loop = loop;
+  }
+
+  /** Runs something in the tree of the hub's greenlets, which is one of the calling thread. */
+  <T extends @Nullable Object> T inTree(Callable<? extends T> body) {
+    if (tree == null) tree = new CooperativeTree(this);
+    return tree.call(body);
+  }
+
+  // The end of a run
+
+  private static final System.Logger LOG = System.getLogger("greenlet.hub");
+
+  /** Between two reports of who holds up the end. */
+  private Duration untilReport = Duration.ofSeconds(10);
+
+  /** How long at most the end waits for tasks that are blocked; null for ever. */
+  private @Nullable Duration grace;
+
+  void setGrace(Duration newGrace) {
+    grace = newGrace;
+  }
+
+  /** The tasks have been killed: says from time to time who is blocked all the same, and gives them up in the end. */
+  void superviseEnd() {
+    if (blocked.isEmpty()) return;
+    loop.postAfter(untilReport, this::reportEnd);
+    if (grace != null) loop.postAfter(grace, this::giveUp);
+  }
+
+  private void reportEnd() {
+    if (blocked.isEmpty()) return;
+    LOG.log(
+        System.Logger.Level.WARNING,
+        () ->
+            "%s has come to its end, and waits for tasks that do not: %s"
+                .formatted(tenant, tenant.listed()));
+    loop.postAfter(untilReport, this::reportEnd);
+  }
+
+  private void giveUp() {
+    if (blocked.isEmpty()) return;
+    LOG.log(
+        System.Logger.Level.WARNING,
+        () ->
+            "%s has come to its end, and gives up tasks that do not; what they hold, they hold for ever: %s"
+                .formatted(tenant, tenant.listed()));
+    for (Blocked wait : List.copyOf(blocked.values())) {
+      loop.endWaitForOutside(wait);
+      wait.owner.giveUp();
+    }
+    blocked.clear();
+  }
+
+  /** The hub has been run, and may be run in another thread next. */
+  void end() {
+    tree = null;
+    blocked.clear();
+  }
+
+  // In the thread of the hub, on the root's own stack
+
+  @Override
+  public @Nullable Greenlet parked(Greenlet greenlet, Thread thread) {
+    Blocked.Owner owner = tenant.mayBlock();
+    if (owner == null) return null;
+    Blocked wait;
+    try {
+      wait = new Blocked(owner, greenlet, thread);
+      blocked.put(greenlet, wait);
+    } catch (VirtualMachineError e) { // no memory: the thread waits
+      return null;
+    }
+    loop.beginWaitForOutside();
+    owner.block(wait);
+    return loop.nextInRound();
+  }
+
+  @Override
+  @SuppressWarnings("NullAway") // it was parked
+  public void resumed(Greenlet greenlet) {
+    Blocked over = blocked.remove(greenlet);
+    loop.endWaitForOutside(over);
+    over.owner.goOn(over);
+  }
+
+  // In any thread
+
+  @Override
+  @SuppressWarnings("NullAway") // there is a tree, or nothing would be parked
+  public void unparked(Greenlet greenlet) {
+    if (tree.isHere()) loop.addReady(greenlet);
+    else loop.post(() -> loop.addReady(greenlet));
+  }
+}
