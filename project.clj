@@ -53,6 +53,7 @@
              :virtual-thread {:jvm-opts ~(options "virtual-thread")}
              :virtual-thread-carried {:jvm-opts ~(options "virtual-thread-carried")}
              :continuation {:jvm-opts ~(options "continuation")}
+             :cooperative {:jvm-opts ["-Dgreenlet.test.cooperative=true"]} ; hubs in the tests of hubs
              :repl {:jvm-opts ~(filterv #(re-find #"^--" %) (options "continuation"))} ; the fastest that works is chosen
              :prepared {:prep-tasks ^:replace []} ; bin/test has compiled, once
              :many {:jvm-opts ["-Dgreenlet.random.factor=50"]} ; times as many random cases

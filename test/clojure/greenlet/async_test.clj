@@ -7,6 +7,7 @@
             [greenlet.async :as a :refer [<! >! alt! alts! elements onto-chan! to-chan!]]
             [greenlet.core :as g :refer [cursor generator glet next! switch! yield!]]
             [greenlet.hub :as hub]
+            [greenlet.hubs]
             [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :as watchdog :refer [in-thread leaves-suspended thrown-by trace]])
   (:import (greenlet GreenletExit)

@@ -13,6 +13,7 @@
                      semaphore set-event! sleep! spawn spawn-in spawn-later stack successful? take! task-done! task-name task?
                      tasks timeout wait waiter wake!]]
             [greenlet.random :refer [times]]
+            [greenlet.hubs]
             [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :as watchdog :refer [on-each-root thrown-by trace]])
   (:import (greenlet GreenletExit)

@@ -8,6 +8,7 @@
             [greenlet.hub :refer [close! free-count imap imap-unordered interrupt! join kill! now pool queue put! result resource-pool
                                   run run* sleep! spawn spawn-in spawn-later task-name tasks timeout timeout* with-resource]]
             [greenlet.random :refer [times]]
+            [greenlet.hubs]
             [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :refer [on-each-root thrown-by trace]])
   (:import (clojure.lang ExceptionInfo)

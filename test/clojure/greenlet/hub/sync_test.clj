@@ -6,6 +6,7 @@
                      pool put! queue ready? release! resource-pool result run semaphore set-event! sleep! spawn spawn-in take!
                      task-done! timeout wait wake! waiter with-resource]]
             [greenlet.hub.sync]
+            [greenlet.hubs]
             [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :refer [on-each-root thrown-by]])
   (:import (greenlet.hub AsyncResult Event Hub$LoopExit Lock Queue Semaphore)))
