@@ -8,6 +8,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** The tasks of a cooperative hub: where the JDK suspends the current one, in whatever that has called, the others go on. */
@@ -24,6 +25,9 @@ final class Cooperation implements Parking {
     /** The tasks, and what each waits for; for people. */
     String listed();
   }
+
+  /** For tests, which force parks within the library and look for others there: whether a thread that has parked has done so there. */
+  static @Nullable Predicate<Thread> isInLibrary;
 
   private final Tenant tenant;
   private final EventLoop loop;
@@ -98,7 +102,7 @@ final class Cooperation implements Parking {
   @Override
   public @Nullable Greenlet parked(Greenlet greenlet, Thread thread) {
     Blocked.Owner owner = tenant.mayBlock();
-    if (owner == null) return null;
+    if (owner == null || (isInLibrary != null && isInLibrary.test(thread))) return null;
     Blocked wait;
     try {
       wait = new Blocked(owner, greenlet, thread);

@@ -7,7 +7,19 @@ public final class Hubs {
   /** {@code -Dgreenlet.test.cooperative=true} */
   private static final boolean COOPERATIVE = Boolean.getBoolean("greenlet.test.cooperative");
 
+  /** What looks where the hubs' threads park; by reflection, as it stands in their package. */
+  private static final Runnable INSPECTOR = inspector();
+
   private Hubs() {}
+
+  private static Runnable inspector() {
+    try {
+      return (Runnable)
+          Class.forName("greenlet.hub.ParkInspector").getDeclaredConstructor().newInstance();
+    } catch (ReflectiveOperationException e) {
+      throw new AssertionError(e);
+    }
+  }
 
   /** A hub of real time. */
   public static Hub realTime() {
@@ -21,7 +33,9 @@ public final class Hubs {
 
   /** The hub, made cooperative where the switch is on and the calling thread can run such a hub. */
   public static Hub switched(Hub hub) {
-    return COOPERATIVE && !Thread.currentThread().isVirtual() ? hub.cooperative() : hub;
+    if (!COOPERATIVE || Thread.currentThread().isVirtual()) return hub;
+    INSPECTOR.run();
+    return hub.cooperative();
   }
 
   /** Whether the JVM can have cooperative hubs. */

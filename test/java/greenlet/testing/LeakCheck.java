@@ -21,6 +21,7 @@ public final class LeakCheck implements AfterAllCallback {
 
   @Override
   public void afterAll(ExtensionContext context) {
+    ForcedParks.requireNoneUnexpected();
     Threads.collect(() -> {
       String histogram = liveObjects();
       return KINDS.stream().map(kind -> kind.matcher(histogram)).noneMatch(Matcher::find);
