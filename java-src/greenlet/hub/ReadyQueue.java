@@ -11,11 +11,18 @@ class ReadyQueue {
   /** A ring; its length is a power of two. */
   private @Nullable Greenlet[] places = new Greenlet[16];
 
+  /** One more for each that is taken, one less for each that is put back; its lowest bits are the place of the first one. */
   private int first;
+
   private int size;
 
   int size() {
     return size;
+  }
+
+  /** Changes with each that is taken. May be asked for in any thread, which sees a change soon. */
+  int turns() {
+    return first;
   }
 
   void add(Greenlet greenlet) {
@@ -26,17 +33,18 @@ class ReadyQueue {
 
   void addFirst(Greenlet greenlet) {
     if (size == places.length) grow();
-    first = (first - 1) & (places.length - 1);
-    places[first] = greenlet;
+    first--;
+    places[first & (places.length - 1)] = greenlet;
     size++;
   }
 
   /** There is one. */
   @SuppressWarnings("NullAway")
   Greenlet take() {
-    Greenlet next = places[first];
-    places[first] = null;
-    first = (first + 1) & (places.length - 1);
+    int place = first & (places.length - 1);
+    Greenlet next = places[place];
+    places[place] = null;
+    first++;
     size--;
     return next;
   }
@@ -55,10 +63,10 @@ class ReadyQueue {
 
   private void grow() {
     var more = new Greenlet[2 * places.length];
-    int toEnd = places.length - first;
-    System.arraycopy(places, first, more, 0, toEnd);
-    System.arraycopy(places, 0, more, toEnd, first);
+    int place = first & (places.length - 1);
+    int toEnd = places.length - place;
+    System.arraycopy(places, place, more, first & (more.length - 1), toEnd);
+    System.arraycopy(places, 0, more, (first + toEnd) & (more.length - 1), place);
     places = more;
-    first = 0;
   }
 }
