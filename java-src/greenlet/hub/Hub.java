@@ -5,6 +5,8 @@ import greenlet.GreenletExit;
 import greenlet.RootLocal;
 import greenlet.Scheduler;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
@@ -348,6 +350,48 @@ public final class Hub implements Executor {
    */
   public Hub grace(Duration limit) {
     scheduler.setGrace(require(limit, "a limit for the end is needed, or none at all"));
+    return this;
+  }
+
+  /**
+   * Logs each task that holds this hub's thread for longer than a limit, as a warning of the {@link System.Logger} named after this
+   * class, with the task's stack where that is known. See {@link #watchdog(Duration, Consumer)}.
+   *
+   * @param limit how long a task may hold the thread, above zero
+   * @return this hub
+   * @throws IllegalArgumentException if the limit is not above zero
+   * @throws WrongThreadException if the hub runs in another thread
+   */
+  public Hub watchdog(Duration limit) {
+    return watchdog(limit, Held::log);
+  }
+
+  /**
+   * Reports each task that holds this hub's thread for longer than a limit: it computes, or blocks in the JDK, and no other task can
+   * run. Each such time is reported once. A hub that sleeps or has nothing to do holds nothing; neither does a hub of somebody else's
+   * event loop between its turns, nor code outside of tasks.
+   *
+   * <p>One daemon thread serves all hubs of the JVM. It looks several times within the limit, which costs the tasks nothing, and ends
+   * when no running hub has a watchdog. Time is real, also for a hub of virtual time. A report comes up to a quarter of the limit late.
+   * Called from the hub's thread, or before it runs. Replaces a watchdog that was set before.
+   *
+   * @param limit how long a task may hold the thread, above zero; less than a millisecond counts as one
+   * @param handler gets each report, in the watchdog's thread. It should return soon, as no hub is watched meanwhile. What it throws
+   *     goes to that thread's handler of uncaught exceptions, and the watchdog goes on
+   * @return this hub
+   * @throws IllegalArgumentException if the limit is not above zero
+   * @throws WrongThreadException if the hub runs in another thread
+   */
+  public Hub watchdog(Duration limit, Consumer<? super Held> handler) {
+    require(limit, "a watchdog needs a limit of time");
+    require(handler, "a watchdog needs a handler for what it reports");
+    if (!limit.isPositive())
+      throw new IllegalArgumentException(
+          "the limit of a watchdog is a time above zero; got " + Timers.text(limit));
+    if (loop.root() != null) scheduler.requireHere("set the watchdog of");
+    if (scheduler.watchdog != null) scheduler.watchdog.end();
+    scheduler.watchdog = new Watchdog<>(new Turns(handler), Timers.nanos(limit));
+    if (loop.root() != null) scheduler.watchdog.begin();
     return this;
   }
 
@@ -707,6 +751,109 @@ public final class Hub implements Executor {
      */
     public List<Task<?>> tasks() {
       return tasks;
+    }
+  }
+
+  /**
+   * The report of a {@linkplain #watchdog watchdog}: a task has held the thread of its hub for too long.
+   *
+   * @param task the task
+   * @param since when it was first seen to hold the thread; it may have begun a little earlier
+   * @param duration for how long it has been seen to hold the thread, in real time
+   * @param stack what the task has on the stack of the hub's thread, the innermost frame first. Empty where tasks run in virtual threads
+   *     of their own, where the hub's thread is virtual, and where the task has just given way
+   * @param missing why the stack is empty, or lacks what the task runs in a virtual thread; null if it is whole
+   * @param lastWait what the task waited for last: the last known place of a task without a stack. Null if it has not waited since the
+   *     watchdog was set
+   */
+  public record Held(
+      Task<?> task,
+      Instant since,
+      Duration duration,
+      List<StackTraceElement> stack,
+      @Nullable String missing,
+      @Nullable String lastWait) {
+    /**
+     * Copies the stack.
+     *
+     * @param task the task
+     * @param since when it was first seen to hold the thread
+     * @param duration for how long it has been seen to hold the thread
+     * @param stack what the task has on the stack of the hub's thread
+     * @param missing why the stack is not whole, or null
+     * @param lastWait what the task waited for last, or null
+     */
+    public Held {
+      stack = List.copyOf(stack);
+    }
+
+    private void log() {
+      Throwable where = null;
+      if (!stack.isEmpty()) {
+        where = new Throwable("the stack of " + task.name());
+        where.setStackTrace(stack.toArray(StackTraceElement[]::new));
+      }
+      System.getLogger(Hub.class.getName()).log(System.Logger.Level.WARNING, toString(), where);
+    }
+
+    /** A line without the stack; for people, and not fixed. */
+    @Override
+    public String toString() {
+      return "%s has held the thread of %s for %s, since %s%s%s"
+          .formatted(
+              task,
+              task.hub(),
+              Timers.text(duration.truncatedTo(ChronoUnit.MILLIS)),
+              since,
+              lastWait == null ? "" : "; it waited last for " + lastWait,
+              missing == null ? "" : "; " + missing);
+    }
+  }
+
+  /** Whose turn it is, for the watchdog. */
+  private final class Turns implements Watchdog.Turns<Task<?>> {
+    private final Consumer<? super Held> handler;
+
+    Turns(Consumer<? super Held> handler) {
+      this.handler = handler;
+    }
+
+    @Override
+    public @Nullable Thread thread() {
+      Greenlet root = loop.root();
+      return root != null && root.thread().isAlive() ? root.thread() : null;
+    }
+
+    @Override
+    public @Nullable Task<?> holder() {
+      Task<?> current = scheduler.current;
+      return current == null || scheduler.isOutsider(current) ? null : current;
+    }
+
+    @Override
+    public int count() {
+      return loop.ready.turns();
+    }
+
+    @Override
+    public boolean areOnThread() {
+      return Greenlet.engine().startsWith("continuation");
+    }
+
+    @Override
+    public void report(
+        Task<?> task, Duration time, List<StackTraceElement> stack, @Nullable String missing) {
+      handler.accept(
+          new Held(task, Instant.now().minus(time), time, stack, missing, lastWait(task)));
+    }
+
+    private static @Nullable String lastWait(Task<?> task) {
+      Object last = task.lastWait;
+      try {
+        return last == null ? null : last.toString();
+      } catch (RuntimeException e) { // it is another thread's
+        return "something whose text cannot be had: " + e;
+      }
     }
   }
 

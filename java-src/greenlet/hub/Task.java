@@ -69,6 +69,9 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   /** The innermost part of its body that is not to give way. */
   @Nullable NoSwitch unbroken;
 
+  /** What it waited for last, where its hub has a watchdog. */
+  @Nullable Object lastWait;
+
   /** The greenlet that has given way, and is ready. */
   @Nullable Greenlet gaveWay;
 
@@ -542,6 +545,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     body = null;
     greenlet = null;
     start = null;
+    lastWait = null;
     interrupts = null;
     Throwable thrown = Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;

@@ -30,6 +30,9 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   /** Who runs; null between the leaving of one and the going on of the next. */
   @Nullable Task<?> current;
 
+  /** Reports a task that does not give way. */
+  @Nullable Watchdog<?> watchdog;
+
   /** The task whose body {@link #run} was called with. */
   private @Nullable Task<?> main;
 
@@ -109,6 +112,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   /** Makes the hub that of the calling thread, and this the scheduler there; returns the scheduler before. */
   @Nullable Scheduler enter() {
     loop.begin();
+    if (watchdog != null) watchdog.begin();
     Hub.OF_ROOT.set(hub);
     return Scheduler.register(this);
   }

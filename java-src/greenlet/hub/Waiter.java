@@ -138,6 +138,7 @@ public final class Waiter<T extends @Nullable Object> {
     } finally {
       greenlet = null;
       me.waiter = before;
+      if (scheduler.watchdog != null) me.lastWait = waitsFor;
       if (outside) scheduler.loop.endWaitForOutside(this);
     }
   }
