@@ -62,7 +62,16 @@
 
 ;; Running
 
-(def ^:private run-options [:time :hold :patience :on-failure :raise-failures :cooperative :grace])
+(def ^:private run-options [:time :hold :patience :on-failure :raise-failures :watchdog :cooperative :grace])
+
+(defn- with-options
+  "`hub`, with those options that `run` and `hub-on` have in common."
+  ^Hub [^Hub hub {:keys [cooperative grace watchdog]}]
+  (when cooperative (.cooperative hub))
+  (when (some? grace)
+    (when-not cooperative (refuse ":grace is for :cooperative true: no other hub has tasks that a kill cannot end"))
+    (.grace hub (duration grace)))
+  (if (some? watchdog) (.watchdog hub (duration watchdog)) hub))
 
 (defn- new-hub ^Hub [time hold patience]
   (case time
@@ -83,6 +92,9 @@
     :on-failure      a function of a task and the exception that nobody asks for; as for `on-failure!`
     :raise-failures  true, for tests: the first exception that nobody asks for ends the body and comes out of `run`, with later ones
                      suppressed on it
+    :watchdog        above 0: a task that holds the thread for longer than so many seconds of real time, so that no other can run, is
+                     logged once as a warning of the System.Logger greenlet.hub.Hub, with its stack where that is known. For another
+                     handler call Hub.watchdog, which takes a java.util.function.Consumer of a Hub$Held
     :cooperative     true: every blocking call of the JDK in a task is a wait of that task, and the others go on meanwhile: locks,
                      `locking`, promises, sockets, Thread/sleep, at any depth. Takes a flag of the JVM's; see doc/cooperative.md
     :grace           for a cooperative hub: at its end `run` waits for so many seconds at most for tasks that are blocked although
@@ -92,12 +104,8 @@
       (run* #(do (spawn (fn [] (throw (Exception. \"broken\")))) (sleep! 1)) {:raise-failures true})   ; throws Exception: broken"
   ([f] (run* f nil))
   ([f options]
-   (let [{:keys [time hold patience on-failure raise-failures cooperative grace]} (check-options options run-options "run")
-         hub (new-hub time hold patience)]
-     (when cooperative (.cooperative hub))
-     (when grace
-       (when-not cooperative (refuse ":grace is for :cooperative true: no other hub has tasks that a kill cannot end"))
-       (.grace hub (duration grace)))
+   (let [{:keys [time hold patience on-failure raise-failures]} (check-options options run-options "run")
+         hub (with-options (new-hub time hold patience) options)]
      (when (and on-failure raise-failures) (refuse "run takes :on-failure or :raise-failures, not both"))
      (when on-failure (.onFailure hub (reify BiConsumer (accept [_ task e] (on-failure task e)))))
      (when raise-failures (.raiseFailures hub))
@@ -134,8 +142,8 @@
   "A new hub within an event loop of somebody else's: `executor`, a java.util.concurrent.Executor or a function of a
   Runnable, runs what it is given later, always in the same thread. The hub runs one round of ready tasks at a time, never
   blocks that thread, and runs as soon as it has tasks. Its timers are the JDK's, or those of `:timers`, a
-  ScheduledExecutorService. With `:cooperative true` blocking calls in its tasks give way, as for `run*`. `spawn` takes it as
-  `:hub`.
+  ScheduledExecutorService. With `:cooperative true` blocking calls in its tasks give way, as for `run*`; `:watchdog` is that of
+  `run*`, too. `spawn` takes it as `:hub`.
 
       (let [loop (java.util.concurrent.Executors/newSingleThreadExecutor)]
         (try
@@ -146,13 +154,13 @@
   WrongThreadException there, and told to the handler of `on-failure!`."
   (^Hub [executor] (hub-on executor nil))
   (^Hub [executor options]
-   (check-options options [:timers :cooperative] "hub-on")
-   (let [hub (Hub/on (cond
-                       (instance? java.util.concurrent.Executor executor) executor
-                       (ifn? executor) (reify java.util.concurrent.Executor (execute [_ r] (executor r)))
-                       :else (refuse "a hub runs on an Executor or a function of a Runnable; got " (shown executor)))
-                     (:timers options))]
-     (if (:cooperative options) (.cooperative hub) hub))))
+   (check-options options [:timers :watchdog :cooperative] "hub-on")
+   (-> (Hub/on (cond
+                 (instance? java.util.concurrent.Executor executor) executor
+                 (ifn? executor) (reify java.util.concurrent.Executor (execute [_ r] (executor r)))
+                 :else (refuse "a hub runs on an Executor or a function of a Runnable; got " (shown executor)))
+               (:timers options))
+       (with-options options))))
 
 (defn in-host
   "Calls `f` with `args` in the thread that runs this hub, outside of any task, while the current task waits; its value. In a

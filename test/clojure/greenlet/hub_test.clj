@@ -20,7 +20,8 @@
            (greenlet.hub Hub Hub$LoopExit Task)
            (java.time Duration)
            (java.util.concurrent CancellationException CompletableFuture CountDownLatch Executors LinkedBlockingQueue RejectedExecutionException
-                                 TimeoutException)))
+                                 TimeoutException)
+           (java.util.logging Handler Logger LogRecord)))
 
 (set! *warn-on-reflection* true)
 
@@ -314,8 +315,59 @@
      (is (= 1 (run :time :virtual :patience (Duration/ofMinutes 1) (await! (future 1)))))
      (is (thrown-with-msg? IllegalArgumentException #":patience is for :time :virtual" (run :patience 1 1))))))
 
+(defmacro ^:private logging
+  "The value of `body`; `logged` is an atom with what the hubs' watchdogs log meanwhile."
+  [[logged] & body]
+  `(let [logger# (Logger/getLogger "greenlet.hub.Hub")
+         passed-on# (.getUseParentHandlers logger#)
+         ~logged (atom [])
+         handler# (proxy [Handler] []
+                    (publish [^LogRecord r#] (swap! ~logged conj (.getMessage r#)))
+                    (flush [])
+                    (close []))]
+     (.setUseParentHandlers logger# false)
+     (.addHandler logger# handler#)
+     (try
+       ~@body
+       (finally
+         (.removeHandler logger# handler#)
+         (.setUseParentHandlers logger# passed-on#)))))
+
+(defn- hold-until-logged
+  "Does not give way before there is something in the atom `logged`; fails after a bounded time."
+  [logged]
+  (let [end (+ (System/nanoTime) 20000000000)]
+    (while (and (empty? @logged) (< (System/nanoTime) end)) (Thread/onSpinWait))))
+
+(deftest a-watchdog
+  (on-each-root
+   (testing "reports who holds the thread, of each kind of hub"
+     (doseq [options [{:watchdog 0.02} {:watchdog (Duration/ofMillis 20), :time :virtual}]]
+       (logging [logged]
+         (run* #(result (spawn {:name "holder"} hold-until-logged logged)) options)
+         (is (= 1 (count @logged)))
+         (is (re-find #"Task\[holder, running\] has held the thread of Hub@.* for [\d.]+ s" (str (first @logged))))))
+     (logging [logged]
+       (run :watchdog 0.02 (hold-until-logged logged))
+       (is (= 1 (count @logged))))
+     (logging [logged]
+       (with-open [host (Executors/newSingleThreadExecutor)]
+         (let [task (spawn {:hub (hub/hub-on host {:watchdog 0.02}), :name "guest"} hold-until-logged logged)]
+           @(.toCompletableFuture ^Task task)))
+       (is (re-find #"Task\[guest, running\] has held the thread" (str (first @logged))))))
+   (testing "reports nothing else, and none is set by nil"
+     (logging [logged]
+       (is (= :slept (run :watchdog 0.02 (sleep! 0.1) :slept)))
+       (is (= 1 (run :watchdog nil 1)))
+       (is (= [] @logged))))
+   (testing "takes a time above 0"
+     (doseq [wrong [0 -1 "1" false]]
+       (is (thrown-with-msg? IllegalArgumentException #"time" (run* + {:watchdog wrong})))
+       (is (thrown-with-msg? IllegalArgumentException #"time" (hub/hub-on identity {:watchdog wrong}))))
+     (is (thrown-with-msg? IllegalArgumentException #"hub-on takes :timers and :watchdog" (hub/hub-on identity {:watchdogs 1}))))))
+
 (deftest a-keyword-at-the-beginning-is-an-option
-  (doseq [[form option known] '[[(run :tme :virtual 1) ":tme" ":time and :hold and :patience and :on-failure and :raise-failures"]
+  (doseq [[form option known] '[[(run :tme :virtual 1) ":tme" ":time and :hold and :patience and :on-failure and :raise-failures and :watchdog"]
                                 [(run :time :virtual :hod true 1) ":hod" ":time and"]
                                 [(scope :joins true 1) ":joins" ":join"]
                                 [(timeout 1 :otherwise 2 3) ":otherwise" ":else"]
