@@ -56,6 +56,10 @@ final class Cooperation implements Parking {
   /** How long at most the end waits for tasks that are blocked; null for ever. */
   private @Nullable Duration grace;
 
+  void setReports(Duration period) {
+    untilReport = period;
+  }
+
   void setGrace(Duration newGrace) {
     grace = newGrace;
   }

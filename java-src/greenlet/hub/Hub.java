@@ -837,7 +837,7 @@ public final class Hub implements Executor {
 
     @Override
     public boolean areOnThread() {
-      return Greenlet.engine().startsWith("continuation");
+      return !scheduler.isCooperative() && Greenlet.engine().startsWith("continuation");
     }
 
     @Override

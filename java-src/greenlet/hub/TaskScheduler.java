@@ -228,11 +228,20 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   }
 
   void cooperate() {
-    if (loop.root() != null || tasks > 0)
+    if (loop.root() != null || tasks > 0 || !loop.inboxIsEmpty())
       throw new IllegalStateException(
           hub + " has begun already: make it cooperative before it has tasks");
     loop.requireCooperates();
     if (cooperation == null) cooperation = new Cooperation(this, loop);
+  }
+
+  boolean isCooperative() {
+    return cooperation != null;
+  }
+
+  /** Between two reports of who holds up the end; for tests. */
+  void setReports(Duration period) {
+    if (cooperation != null) cooperation.setReports(period);
   }
 
   void setGrace(Duration grace) {

@@ -367,7 +367,7 @@
      (is (thrown-with-msg? IllegalArgumentException #"hub-on takes :timers and :watchdog" (hub/hub-on identity {:watchdogs 1}))))))
 
 (deftest a-keyword-at-the-beginning-is-an-option
-  (doseq [[form option known] '[[(run :tme :virtual 1) ":tme" ":time and :hold and :patience and :on-failure and :raise-failures and :watchdog"]
+  (doseq [[form option known] '[[(run :tme :virtual 1) ":tme" ":time and :hold and :patience and :on-failure and :raise-failures and :watchdog and :cooperative and :grace"]
                                 [(run :time :virtual :hod true 1) ":hod" ":time and"]
                                 [(scope :joins true 1) ":joins" ":join"]
                                 [(timeout 1 :otherwise 2 3) ":otherwise" ":else"]
