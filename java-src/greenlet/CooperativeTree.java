@@ -1,5 +1,7 @@
 package greenlet;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 
@@ -97,6 +99,21 @@ public final class CooperativeTree {
     } finally {
       before.makeCurrent();
     }
+  }
+
+  /**
+   * The virtual threads that a greenlet of such a tree runs in: its own, and those of the bodies of generators that it pulls from
+   * now. Called in the thread of the tree.
+   *
+   * @param greenlet a greenlet of such a tree
+   * @return the threads, the outermost first; empty for a root, and for one that is not active
+   */
+  public static List<Thread> threadsOf(Greenlet greenlet) {
+    List<Thread> threads = new ArrayList<>(1);
+    Context stack = !greenlet.isRoot() && greenlet.stack instanceof Context own ? own : null;
+    for (; stack != null && stack.thread != null; stack = stack.pulledFrom)
+      threads.add(stack.thread);
+    return threads;
   }
 
   /**

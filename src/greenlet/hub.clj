@@ -9,6 +9,7 @@
   Run           `run` `run*`; `hub` `hub-on` `execute!` `on-failure!`; `in-host`
   Tasks         `spawn` `spawn-later` `spawn-in`; `join` `result` `kill!` `interrupt!` `link` `raw-link`; `joinall` `killall`
   Ask           `current-task` `tasks` `task?` `task-name` `done?` `ready?` `successful?` `exception` `stack` `now`
+                `deadlocks`
   Wait          `sleep!` `await!` `offload` `wait` `iwait`; `Awaitable` with `wake!` and `fail!`; `waiter`
   Bound         `timeout` `scope` `no-switch`, and `timeout*` `scope*` `no-switch*`
   Between tasks `event` `set-event!` `clear-event!` `event-set?`; `async-result`; `semaphore` `lock` `acquire!` `release!`
@@ -249,6 +250,16 @@
       (run (spawn {:name \"a\"} sleep! 1) (map task-name (rest (tasks))))   ;=> (\"a\")"
   []
   (vec (.tasks (Hub/current))))
+
+(defn deadlocks
+  "The tasks of this thread's hub, a cooperative one, that are blocked by each other: a vector of circles, each a vector of tasks of
+  which each waits, without a limit of time, for a lock of the JDK's that the next one holds. Only what the JVM tells, nothing is
+  guessed. ReentrantLocks take the flag --add-opens java.base/java.util.concurrent.locks=ALL-UNNAMED; monitors take JDK 25 and
+  --add-opens java.base/jdk.internal.vm=ALL-UNNAMED. Without either an IllegalStateException names them. Empty for other hubs.
+
+      (run (deadlocks))   ;=> []"
+  []
+  (mapv vec (.deadlocks (Hub/current))))
 
 (defn task?
   "Whether `x` is a task.

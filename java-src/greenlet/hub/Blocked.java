@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 final class Blocked {
   /** Who waits. */
   interface Owner {
+    /** The task. */
+    Object who();
+
     /** It has begun to wait; called in the hub's thread. */
     void block(Blocked wait);
 

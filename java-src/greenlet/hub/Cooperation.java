@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** The tasks of a cooperative hub: where the JDK suspends the current one, in whatever that has called, the others go on. */
@@ -44,6 +45,51 @@ final class Cooperation implements Parking {
   <T extends @Nullable Object> T inTree(Callable<? extends T> body) {
     if (tree == null) tree = new CooperativeTree(this);
     return tree.call(body);
+  }
+
+  // Deadlocks
+
+  /** After which time tasks that are blocked are looked at, if they are. */
+  private @Nullable Duration untilCheck;
+
+  private boolean checks;
+
+  /** What has been told already. */
+  private @Nullable String told;
+
+  /** From now on deadlocks are looked for from time to time, and logged; not at all for null. */
+  void checkDeadlocks(@Nullable Duration period) {
+    untilCheck = period;
+  }
+
+  private void checkLater(Duration period) {
+    checks = true;
+    loop.postAfter(period, this::check);
+  }
+
+  private void check() {
+    checks = false;
+    if (untilCheck == null || blocked.isEmpty()) return;
+    List<List<Blocked>> circles = Deadlocks.among(blocked.values());
+    String found =
+        circles.stream()
+            .flatMap(List::stream)
+            .map(wait -> wait.owner.who().toString())
+            .collect(Collectors.joining(", "));
+    if (!found.isEmpty() && !found.equals(told))
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "tasks of %s are in a deadlock: %s".formatted(tenant, Deadlocks.text(circles)));
+    told = found;
+    checkLater(untilCheck);
+  }
+
+  List<List<Blocked>> deadlocks() {
+    if (!LockOwners.canBeKnown())
+      throw new IllegalStateException(
+          "deadlocks cannot be found in this JVM, which does not tell %s"
+              .formatted(LockOwners.unknown()));
+    return Deadlocks.among(blocked.values());
   }
 
   // The end of a run
@@ -89,6 +135,7 @@ final class Cooperation implements Parking {
             "%s has come to its end, and gives up tasks that do not; what they hold, they hold for ever: %s"
                 .formatted(tenant, tenant.listed()));
     for (Blocked wait : List.copyOf(blocked.values())) {
+      loop.ready.removeLast(wait.greenlet);
       loop.endWaitForOutside(wait);
       wait.owner.giveUp();
     }
@@ -115,6 +162,7 @@ final class Cooperation implements Parking {
       return null;
     }
     loop.beginWaitForOutside();
+    if (untilCheck != null && !checks) checkLater(untilCheck);
     owner.block(wait);
     return loop.nextInRound();
   }
@@ -132,7 +180,11 @@ final class Cooperation implements Parking {
   @Override
   @SuppressWarnings("NullAway") // there is a tree, or nothing would be parked
   public void unparked(Greenlet greenlet) {
-    if (tree.isHere()) loop.addReady(greenlet);
-    else loop.post(() -> loop.addReady(greenlet));
+    if (tree.isHere()) addReady(greenlet);
+    else loop.post(() -> addReady(greenlet));
+  }
+
+  private void addReady(Greenlet greenlet) {
+    if (blocked.containsKey(greenlet)) loop.addReady(greenlet); // else it has been given up
   }
 }

@@ -67,6 +67,7 @@ public final class Hub implements Executor {
   private static final String SOURCE = "there is nothing to wait for";
 
   final TaskScheduler scheduler;
+  private @Nullable Duration watchdogLimit;
   private final EventLoop loop;
 
   private Hub(EventLoop loop) {
@@ -335,7 +336,22 @@ public final class Hub implements Executor {
    */
   public Hub cooperative() {
     scheduler.cooperate();
+    if (watchdogLimit != null) scheduler.checkDeadlocks(watchdogLimit);
     return this;
+  }
+
+  /**
+   * Finds tasks of this hub that are blocked by each other: circles in which each waits, without a limit of time, for a lock of the
+   * JDK's that the next one holds. Only what the JVM tells is found, nothing is guessed. The owners of a {@code ReentrantLock}, or of
+   * another lock of {@code java.util.concurrent} with an exclusive owner, are known if the JVM was started with {@code --add-opens
+   * java.base/java.util.concurrent.locks=ALL-UNNAMED}; those of monitors from JDK 25 on, with {@code --add-opens
+   * java.base/jdk.internal.vm=ALL-UNNAMED}, which also serves for the continuation engine. Called from this hub's thread.
+   *
+   * @return the circles, each with its tasks in the order in which they wait for each other; empty for a hub that is not cooperative
+   * @throws IllegalStateException if the JVM tells of neither: names the flags
+   */
+  public List<List<Task<?>>> deadlocks() {
+    return scheduler.deadlocks();
   }
 
   /**
@@ -371,6 +387,9 @@ public final class Hub implements Executor {
    * run. Each such time is reported once. A hub that sleeps or has nothing to do holds nothing; neither does a hub of somebody else's
    * event loop between its turns, nor code outside of tasks.
    *
+   * <p>In a cooperative hub, tasks that are blocked for longer than the limit and are in a {@linkplain #deadlocks deadlock} are
+   * logged, once, as a warning of the {@link System.Logger} "greenlet.hub", as far as their locks' owners can be known.
+   *
    * <p>One daemon thread serves all hubs of the JVM. It looks several times within the limit, which costs the tasks nothing, and ends
    * when no running hub has a watchdog. Time is real, also for a hub of virtual time. A report comes up to a quarter of the limit late.
    * Called from the hub's thread, or before it runs. Replaces a watchdog that was set before.
@@ -391,6 +410,8 @@ public final class Hub implements Executor {
     if (loop.root() != null) scheduler.requireHere("set the watchdog of");
     if (scheduler.watchdog != null) scheduler.watchdog.end();
     scheduler.watchdog = new Watchdog<>(new Turns(handler), Timers.nanos(limit));
+    watchdogLimit = limit;
+    scheduler.checkDeadlocks(limit);
     if (loop.root() != null) scheduler.watchdog.begin();
     return this;
   }

@@ -464,6 +464,11 @@ public final class Task<T extends @Nullable Object> extends RingNode {
 
   private final class InJdk implements Blocked.Owner {
     @Override
+    public Object who() {
+      return Task.this;
+    }
+
+    @Override
     public void block(Blocked wait) {
       blocked = wait;
       scheduler.leaveBlocked(wait);

@@ -239,6 +239,23 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     return cooperation != null;
   }
 
+  /** Circles of tasks that are blocked by each other. */
+  List<List<Task<?>>> deadlocks() {
+    requireHere("be asked for the deadlocks of");
+    List<List<Task<?>>> circles = new ArrayList<>();
+    if (cooperation == null) return circles;
+    for (List<Blocked> circle : cooperation.deadlocks()) {
+      List<Task<?>> tasks = new ArrayList<>();
+      for (Blocked wait : circle) tasks.add((Task<?>) wait.owner.who());
+      circles.add(tasks);
+    }
+    return circles;
+  }
+
+  void checkDeadlocks(Duration period) {
+    if (cooperation != null) cooperation.checkDeadlocks(period);
+  }
+
   /** Between two reports of who holds up the end; for tests. */
   void setReports(Duration period) {
     if (cooperation != null) cooperation.setReports(period);

@@ -14,7 +14,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
 
 /** A program in a JVM of its own, which has to end by itself, with code 0. */
-record Program(String scenario) {
+public record Program(String scenario) {
   static final int MEASUREMENTS = 5;
 
   /** Runs it with this JVM's engine, and {@code options} for the JVM besides; returns the lines that it printed. */
@@ -33,7 +33,7 @@ record Program(String scenario) {
   }
 
   /** Runs it with nothing but {@code options} for the JVM, of which the last names the main class. */
-  List<String> launch(List<String> options) throws Exception {
+  public List<String> launch(List<String> options) throws Exception {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(options);

@@ -13,6 +13,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import greenlet.Generator;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
+import greenlet.Program;
 import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
@@ -27,6 +28,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -545,24 +547,8 @@ class CooperationTest {
               return null;
             });
     held.await();
-    List<String> log = new ArrayList<>();
-    Logger logger = Logger.getLogger("greenlet.hub");
-    Handler handler =
-        new Handler() {
-          @Override
-          public void publish(LogRecord record) {
-            log.add(record.getMessage());
-            if (record.getMessage().contains("waits for tasks")) over.countDown();
-          }
-
-          @Override
-          public void flush() {}
-
-          @Override
-          public void close() {}
-        };
-    logger.addHandler(handler);
-    logger.setUseParentHandlers(false);
+    List<String> log = new CopyOnWriteArrayList<>();
+    Handler handler = logging(log);
     try {
       Executable leavesOne =
           () -> {
@@ -585,12 +571,24 @@ class CooperationTest {
                   lock.unlock();
                 });
             giveWay();
+            Hub.current()
+                .spawn(
+                    "watches",
+                    () -> {
+                      try {
+                        Hub.sleep(LONG);
+                      } finally {
+                        while (log.size() < 2) Thread.sleep(1);
+                        over.countDown();
+                      }
+                      return null;
+                    });
+            giveWay();
           });
       assertTrue(log.get(1).contains("waits for tasks"), log::toString);
       assertTrue(log.get(1).contains("Task[stuck, too, blocked]"), log::toString);
     } finally {
-      logger.removeHandler(handler);
-      logger.setUseParentHandlers(true);
+      unlog(handler);
       over.countDown();
       Threads.await(holder);
     }
@@ -749,6 +747,135 @@ class CooperationTest {
               return null;
             });
     Threads.await(other);
+  }
+
+  /** Two tasks that take two locks in turn, each the other's first. */
+  private static List<Task<?>> crossed(Runnable... locks) {
+    List<Task<?>> tasks = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      int first = i;
+      tasks.add(
+          spawn(
+              "crossed " + i,
+              () -> {
+                locks[first].run();
+                giveWay();
+                locks[1 - first].run();
+              }));
+    }
+    return tasks;
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "A deadlock of tasks in locks is found where the JVM tells their owners, on demand and by the watchdog")
+  @NothingSuspended.Except("tasks that are given up")
+  void deadlocks() throws Throwable {
+    possible();
+    if (!LockOwners.canBeKnown()) {
+      run(() -> {
+        String message =
+            assertThrows(IllegalStateException.class, () -> Hub.current().deadlocks()).getMessage();
+        assertTrue(
+            message.contains("--add-opens java.base/java.util.concurrent.locks=ALL-UNNAMED"),
+            message);
+      });
+      return;
+    }
+    List<String> log = new ArrayList<>();
+    Handler handler = logging(log);
+    try {
+      ReentrantLock a = new ReentrantLock();
+      ReentrantLock b = new ReentrantLock();
+      run(
+          Hub.realTime().cooperative().grace(SHORT).watchdog(SHORT),
+          () -> {
+            Task<?> outside = spawn("outside", () -> Thread.sleep(1_000_000));
+            List<Task<?>> tasks = crossed(a::lock, b::lock);
+            giveWay();
+            giveWay();
+            Task<?> waits = spawn("waits for one of them", a::lock);
+            giveWay();
+            assertEquals(List.of(tasks), Hub.current().deadlocks());
+            while (log.isEmpty()) Hub.sleep(SHORT);
+            assertTrue(log.getFirst().contains("are in a deadlock"), log::toString);
+            assertTrue(log.getFirst().contains("crossed 1, blocked] is blocked"), log::toString);
+            assertFalse(log.getFirst().contains("waits for one"), log::toString);
+          });
+    } finally {
+      unlog(handler);
+    }
+  }
+
+  /** In a JVM of its own: it keeps a virtual thread that waits for a monitor. */
+  static final class OfMonitors {
+    public static void main(String[] args) {
+      Object[] monitors = {new Object(), new Object()};
+      run(
+          Hub.realTime().cooperative().grace(SHORT),
+          () -> {
+            for (int i = 0; i < 2; i++) {
+              int first = i;
+              spawn(
+                  "task " + i,
+                  () -> {
+                    synchronized (monitors[first]) {
+                      giveWay();
+                      synchronized (monitors[1 - first]) {
+                        System.out.println("never");
+                      }
+                    }
+                  });
+            }
+            giveWay();
+            giveWay();
+            System.out.println(Hub.current().deadlocks());
+          });
+      System.exit(0);
+    }
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("So is one in monitors, on JDK 25 and later")
+  void deadlocksOfMonitors() throws Throwable {
+    possible();
+    assumeTrue(Runtime.version().feature() >= 25, "a JDK that tells");
+    List<String> options =
+        List.of(
+            "--add-opens=java.base/java.lang=ALL-UNNAMED",
+            "--add-opens=java.base/jdk.internal.vm=ALL-UNNAMED",
+            "-cp",
+            System.getProperty("java.class.path"),
+            OfMonitors.class.getName());
+    assertEquals(
+        "[[Task[task 0, blocked], Task[task 1, blocked]]]",
+        new Program("").launch(options).getFirst());
+  }
+
+  private static Handler logging(List<String> log) {
+    Logger logger = Logger.getLogger("greenlet.hub");
+    Handler handler =
+        new Handler() {
+          @Override
+          public void publish(LogRecord record) {
+            log.add(record.getMessage());
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    logger.addHandler(handler);
+    logger.setUseParentHandlers(false);
+    return handler;
+  }
+
+  private static void unlog(Handler handler) {
+    Logger logger = Logger.getLogger("greenlet.hub");
+    logger.removeHandler(handler);
+    logger.setUseParentHandlers(true);
   }
 
   @RootTest(Threads.PLATFORM)
