@@ -28,6 +28,9 @@ final class Blocked {
   /** The greenlet's, or that of a generator's body which it pulls from. */
   final Thread thread;
 
+  /** Whether it is over, and its greenlet has not had its turn yet. */
+  boolean isReady;
+
   /** What is to be done when it goes on. */
   @Nullable Runnable atEnd;
 

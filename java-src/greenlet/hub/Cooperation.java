@@ -33,7 +33,7 @@ final class Cooperation implements Parking {
   private final Tenant tenant;
   private final EventLoop loop;
   private final Map<Greenlet, Blocked> blocked = new IdentityHashMap<>();
-  private @Nullable CooperativeTree tree;
+  private volatile @Nullable CooperativeTree tree;
 
   Cooperation(Tenant tenant, EventLoop loop) {
     CooperativeTree.requirePossible();
@@ -99,6 +99,10 @@ final class Cooperation implements Parking {
   /** Between two reports of who holds up the end. */
   private Duration untilReport = Duration.ofSeconds(10);
 
+  private static final Duration AGAIN = Duration.ofMillis(10);
+
+  private boolean ends;
+
   /** How long at most the end waits for tasks that are blocked; null for ever. */
   private @Nullable Duration grace;
 
@@ -112,38 +116,43 @@ final class Cooperation implements Parking {
 
   /** The tasks have been killed: says from time to time who is blocked all the same, and gives them up in the end. */
   void superviseEnd() {
-    if (blocked.isEmpty()) return;
+    ends = true;
     loop.postAfter(untilReport, this::reportEnd);
     if (grace != null) loop.postAfter(grace, this::giveUp);
   }
 
   private void reportEnd() {
-    if (blocked.isEmpty()) return;
-    LOG.log(
-        System.Logger.Level.WARNING,
-        () ->
-            "%s has come to its end, and waits for tasks that do not: %s"
-                .formatted(tenant, tenant.listed()));
+    if (!ends) return;
+    if (!blocked.isEmpty())
+      LOG.log(
+          System.Logger.Level.WARNING,
+          () ->
+              "%s has come to its end, and waits for tasks that do not: %s"
+                  .formatted(tenant, tenant.listed()));
     loop.postAfter(untilReport, this::reportEnd);
   }
 
+  /** One that is ready has been interrupted: it has its turn, and is given up later if it blocks again. */
   private void giveUp() {
-    if (blocked.isEmpty()) return;
-    LOG.log(
-        System.Logger.Level.WARNING,
-        () ->
-            "%s has come to its end, and gives up tasks that do not; what they hold, they hold for ever: %s"
-                .formatted(tenant, tenant.listed()));
-    for (Blocked wait : List.copyOf(blocked.values())) {
-      loop.ready.removeLast(wait.greenlet);
+    if (!ends) return;
+    List<Blocked> held = blocked.values().stream().filter(wait -> !wait.isReady).toList();
+    if (!held.isEmpty())
+      LOG.log(
+          System.Logger.Level.WARNING,
+          () ->
+              "%s has come to its end, and gives up tasks that do not; what they hold, they hold for ever: %s"
+                  .formatted(tenant, tenant.listed()));
+    for (Blocked wait : held) {
+      blocked.remove(wait.greenlet);
       loop.endWaitForOutside(wait);
       wait.owner.giveUp();
     }
-    blocked.clear();
+    loop.postAfter(AGAIN, this::giveUp);
   }
 
   /** The hub has been run, and may be run in another thread next. */
   void end() {
+    ends = false;
     tree = null;
     blocked.clear();
   }
@@ -178,13 +187,17 @@ final class Cooperation implements Parking {
   // In any thread
 
   @Override
-  @SuppressWarnings("NullAway") // there is a tree, or nothing would be parked
   public void unparked(Greenlet greenlet) {
-    if (tree.isHere()) addReady(greenlet);
-    else loop.post(() -> addReady(greenlet));
+    CooperativeTree mine = tree; // none any longer, where the run has given it up
+    if (mine != null && mine.isHere()) goesOn(greenlet);
+    else loop.post(() -> goesOn(greenlet));
   }
 
-  private void addReady(Greenlet greenlet) {
-    if (blocked.containsKey(greenlet)) loop.addReady(greenlet); // else it has been given up
+  /** One that was given up never does, though what it waits for is granted. */
+  private void goesOn(Greenlet greenlet) {
+    Blocked wait = blocked.get(greenlet);
+    if (wait == null) return;
+    loop.addReady(greenlet);
+    wait.isReady = true;
   }
 }

@@ -25,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -146,7 +147,7 @@ class HubTest {
           }
           hub.join();
         }));
-    assertEquals(List.of(2L, 4L, 6L, 8L, 10L), trace);
+    assertEquals(Set.of(2L, 4L, 6L, 8L, 10L), Set.copyOf(trace));
   }
 
   @RootTest
