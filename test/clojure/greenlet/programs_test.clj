@@ -160,6 +160,12 @@
                          (clojure-main fastest "greenlet.examples.dialogs-window" picture)))
       (is (< 0 (.length picture))))))
 
+(deftest ^:programs hubs-on-the-event-thread-of-a-window
+  (when (there? "xvfb-run")
+    (doseq [{:keys [options]} ways-to-run]
+      (prints ["0 failures, 0 errors"] (concat ["xvfb-run" "-a" "-s" "-screen 0 1024x768x24"]
+                                               (clojure-main options "greenlet.event-window"))))))
+
 ;; bin/conformance
 
 (deftest ^:programs conformance
