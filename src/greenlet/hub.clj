@@ -378,7 +378,9 @@
                ~@(when (contains? options :else) [`(^{:once true} fn* [] ~(:else options))]))))
 
 (defn no-switch*
-  "The function behind `no-switch`: calls `f`."
+  "The function behind `no-switch`: calls `f`.
+
+      (run (no-switch* #(inc 1)))   ;=> 2"
   [f]
   (Hub/noSwitch ^Callable (the-function f "the argument of no-switch*")))
 

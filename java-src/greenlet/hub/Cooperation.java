@@ -8,6 +8,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.Future;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -52,7 +53,7 @@ final class Cooperation implements Parking {
   /** After which time tasks that are blocked are looked at, if they are. */
   private @Nullable Duration untilCheck;
 
-  private boolean checks;
+  private @Nullable Future<?> nextCheck;
 
   /** What has been told already. */
   private @Nullable String told;
@@ -63,12 +64,11 @@ final class Cooperation implements Parking {
   }
 
   private void checkLater(Duration period) {
-    checks = true;
-    loop.postAfter(period, this::check);
+    nextCheck = loop.postAfter(period, this::check);
   }
 
   private void check() {
-    checks = false;
+    nextCheck = null;
     if (untilCheck == null || blocked.isEmpty()) return;
     List<List<Blocked>> circles = Deadlocks.among(blocked.values());
     String found =
@@ -101,7 +101,8 @@ final class Cooperation implements Parking {
 
   private static final Duration AGAIN = Duration.ofMillis(10);
 
-  private boolean ends;
+  private @Nullable Future<?> nextReport;
+  private @Nullable Future<?> nextGiveUp;
 
   /** How long at most the end waits for tasks that are blocked; null for ever. */
   private @Nullable Duration grace;
@@ -116,25 +117,22 @@ final class Cooperation implements Parking {
 
   /** The tasks have been killed: says from time to time who is blocked all the same, and gives them up in the end. */
   void superviseEnd() {
-    ends = true;
-    loop.postAfter(untilReport, this::reportEnd);
-    if (grace != null) loop.postAfter(grace, this::giveUp);
+    nextReport = loop.postAfter(untilReport, this::reportEnd);
+    if (grace != null) nextGiveUp = loop.postAfter(grace, this::giveUp);
   }
 
   private void reportEnd() {
-    if (!ends) return;
     if (!blocked.isEmpty())
       LOG.log(
           System.Logger.Level.WARNING,
           () ->
               "%s has come to its end, and waits for tasks that do not: %s"
                   .formatted(tenant, tenant.listed()));
-    loop.postAfter(untilReport, this::reportEnd);
+    nextReport = loop.postAfter(untilReport, this::reportEnd);
   }
 
   /** One that is ready has been interrupted: it has its turn, and is given up later if it blocks again. */
   private void giveUp() {
-    if (!ends) return;
     List<Blocked> held = blocked.values().stream().filter(wait -> !wait.isReady).toList();
     if (!held.isEmpty())
       LOG.log(
@@ -147,12 +145,16 @@ final class Cooperation implements Parking {
       loop.endWaitForOutside(wait);
       wait.owner.giveUp();
     }
-    loop.postAfter(AGAIN, this::giveUp);
+    nextGiveUp = loop.postAfter(AGAIN, this::giveUp);
   }
 
   /** The hub has been run, and may be run in another thread next. */
   void end() {
-    ends = false;
+    for (Future<?> next : new Future<?>[] {nextReport, nextGiveUp, nextCheck})
+      if (next != null) next.cancel(false);
+    nextReport = null;
+    nextGiveUp = null;
+    nextCheck = null;
     tree = null;
     blocked.clear();
   }
@@ -171,7 +173,7 @@ final class Cooperation implements Parking {
       return null;
     }
     loop.beginWaitForOutside();
-    if (untilCheck != null && !checks) checkLater(untilCheck);
+    if (untilCheck != null && nextCheck == null) checkLater(untilCheck);
     owner.block(wait);
     return loop.nextInRound();
   }

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
@@ -318,11 +319,11 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     }
   }
 
-  /** As {@link #post}, after so much real time, whatever the loop's own clock says. */
-  final void postAfter(Duration delay, Runnable action) {
-    new CompletableFuture<@Nullable Void>()
-        .completeOnTimeout(null, Timers.nanos(delay), TimeUnit.NANOSECONDS)
-        .thenRun(() -> post(action));
+  /** As {@link #post}, after so much real time, whatever the loop's own clock says; until then it can be cancelled. */
+  final Future<?> postAfter(Duration delay, Runnable action) {
+    var over = new CompletableFuture<@Nullable Void>();
+    over.thenRun(() -> post(action));
+    return over.completeOnTimeout(null, Timers.nanos(delay), TimeUnit.NANOSECONDS);
   }
 
   /** Has {@code action} run in its thread when {@code delay} is over; one that is negative is over. */
