@@ -84,6 +84,13 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   private boolean started;
   private int asking;
   private @Nullable ArrayDeque<Throwable> interrupts;
+
+  /** The exit that has been raised in a greenlet within the task, and that is to be raised outside of it. */
+  private @Nullable Throwable raisedInChild;
+
+  /** That greenlet. */
+  private @Nullable Greenlet unwoundChild;
+
   private @Nullable List<Runnable> links;
   private @Nullable CompletableFuture<T> future;
   private @Nullable Map<Object, Object> locals;
@@ -371,10 +378,9 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     } else if (isDetached()) {
       scheduler.throwInto(this, exception);
     } else {
-      boolean endsChildAlone = exception instanceof GreenletExit && isSuspendedInChild();
+      Greenlet child = exception instanceof GreenletExit ? suspendedChild() : null;
       if (waiter == null || !waiter.fail(exception)) raiseLater(exception);
-      // the task gets the exit of a child as a value, and would live: so once more
-      if (endsChildAlone) raiseLater(exception);
+      else if (child != null) raiseOutside(child, exception);
     }
   }
 
@@ -387,10 +393,9 @@ public final class Task<T extends @Nullable Object> extends RingNode {
         && !scheduler.isOutsider(this);
   }
 
-  /** Whether what waits, or has given way, is not the task's own greenlet but one that it has switched to. */
-  private boolean isSuspendedInChild() {
-    if (scheduler.isOutsider(this)) return false;
-    return waiter != null ? !waiter.reaches(greenlet) : gaveWay != null && gaveWay != greenlet;
+  /** The greenlet that waits, if that is not the task's own but one that it has switched to. */
+  private @Nullable Greenlet suspendedChild() {
+    return scheduler.isOutsider(this) || waiter == null ? null : waiter.childOf(greenlet);
   }
 
   private void raiseLater(Throwable exception) {
@@ -398,22 +403,56 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     interrupts.add(exception);
   }
 
-  /** Raises the first exception that was to be raised while it did not wait. */
-  void raiseInterrupt() {
+  /**
+   * Raises the first exception that was to be raised while it did not wait.
+   *
+   * @param reachesTask whether it comes to the task, whichever greenlet it is raised in
+   */
+  void raiseInterrupt(boolean reachesTask) {
     if (interrupts == null) return;
-    Throwable first = interrupts.poll();
-    if (interrupts.isEmpty()) interrupts = null;
+    Throwable first = toRaise(Greenlet.current());
     if (first == null) return;
-    settle();
+    if (reachesTask) forget(first);
+    else takeInterrupt(first);
     Signal.trace(first);
     throw Sneaky.unchecked(first);
   }
 
+  /**
+   * {@code first} is being raised here. A greenlet within the task ends by an exit alone: the task would get that as a value and live.
+   * So it is raised again outside of that greenlet, which may wait in the meantime. Not so where another exit is to come anyway.
+   */
+  private void takeInterrupt(Throwable first) {
+    forget(first);
+    Greenlet here = Greenlet.current();
+    if (first instanceof GreenletExit && here != greenlet && !scheduler.isOutsider(this))
+      raiseOutside(here, first);
+  }
+
+  private void raiseOutside(Greenlet child, Throwable exit) {
+    if (interrupts != null) for (Throwable t : interrupts) if (t instanceof GreenletExit) return;
+    unwoundChild = child;
+    raisedInChild = exit;
+    raiseLater(exit);
+  }
+
+  /** The first exception that is to be raised in {@code here}; null if there is none. */
+  private @Nullable Throwable toRaise(Greenlet here) {
+    if (interrupts != null)
+      for (Throwable t : interrupts) if (t != raisedInChild || here != unwoundChild) return t;
+    return null;
+  }
+
+  private boolean isPending(Throwable exception) {
+    return interrupts != null && interrupts.contains(exception);
+  }
+
   /** Takes back what has not been raised yet; whether there was any. */
   boolean forget(Throwable exception) {
-    boolean wasPending = interrupts != null && interrupts.remove(exception);
-    if (wasPending) settle();
-    return wasPending;
+    if (interrupts == null || !interrupts.remove(exception)) return false;
+    if (interrupts.isEmpty()) interrupts = null;
+    settle();
+    return true;
   }
 
   // Blocked in the JDK
@@ -424,7 +463,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
    */
   void interruptBlocked() {
     Blocked wait = blocked;
-    if (wait == null || interrupts == null || interrupts.isEmpty()) return;
+    if (wait == null || toRaise(wait.greenlet) == null) return;
     int before = interruptions++;
     if (before == 0) wait.thread.interrupt();
     else
@@ -437,7 +476,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
 
   /** Whether the JDK has been interrupted for {@code exception}, which has not been raised. */
   boolean isInterruptedFor(Throwable exception) {
-    return interruptions > 0 && interrupts != null && interrupts.contains(exception);
+    return interruptions > 0 && isPending(exception);
   }
 
   /** The JDK has thrown {@code t} because it was interrupted for {@code exception}, which takes its place. */
@@ -552,6 +591,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     start = null;
     lastWait = null;
     interrupts = null;
+    unwoundChild = null;
     Throwable thrown = Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;
     scheduler.still++;

@@ -322,7 +322,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   private void yield() {
     Headroom.require();
     Task<?> me = current;
-    me.raiseInterrupt();
+    me.raiseInterrupt(false);
     requireMayWait(me);
     Greenlet here = Greenlet.current();
     loop.addReady(here);

@@ -116,7 +116,7 @@ public final class Waiter<T extends @Nullable Object> {
 
   private void suspend(Task<?> me) {
     Headroom.require();
-    me.raiseInterrupt();
+    me.raiseInterrupt(isOfScheduler);
     if (greenlet != null) {
       throw new IllegalStateException(
           "%s cannot wait for %s: %s is waiting for it already".formatted(me, this, greenlet));
@@ -267,9 +267,9 @@ public final class Waiter<T extends @Nullable Object> {
     return outcome != null;
   }
 
-  /** Whether what is raised here reaches a task whose greenlet is {@code own}. */
-  boolean reaches(@Nullable Greenlet own) {
-    return isOfScheduler || greenlet == own;
+  /** The greenlet that waits, if what is raised here ends that and not a task whose greenlet is {@code own}. */
+  @Nullable Greenlet childOf(@Nullable Greenlet own) {
+    return isOfScheduler || greenlet == own ? null : greenlet;
   }
 
   @Override

@@ -51,6 +51,51 @@ class KillTest {
     }
   }
 
+  private static Object within(Executable body) {
+    return Greenlet.of(args -> Threads.callable(body).call()).switchTo();
+  }
+
+  @RootTest
+  @DisplayName(
+      "A kill that first strikes greenlets within greenlets of the task ends them, whose finally blocks may wait, and the task")
+  void killedInGreenlets() {
+    virtually(() -> {
+      Event event = new Event();
+      Task<?> t =
+          spawn(() -> {
+            event.await();
+            try {
+              within(() -> {
+                try {
+                  within(() -> {
+                    try {
+                      Hub.sleep(Duration.ofSeconds(1000));
+                    } finally {
+                      Hub.sleep(Duration.ofSeconds(1));
+                      trace.add("inner");
+                    }
+                  });
+                  Hub.sleep(Duration.ofSeconds(1000));
+                } finally {
+                  Hub.sleep(Duration.ofSeconds(1));
+                  trace.add("outer");
+                }
+              });
+              Hub.sleep(Duration.ofSeconds(1000));
+            } finally {
+              Hub.sleep(Duration.ofSeconds(1));
+              trace.add("task");
+            }
+          });
+      Hub.sleep(Duration.ZERO);
+      event.set(); // so that the task is ready, and has not gone on, when it is killed
+      t.kill();
+      assertInstanceOf(GreenletExit.class, t.exception());
+      assertEquals(Duration.ofSeconds(3), Hub.current().time());
+    });
+    assertEquals(List.of("inner", "outer", "task"), trace);
+  }
+
   @RootTest
   @DisplayName("To interrupt tasks that are ready takes no search among those that are")
   void interruptsAreLinear() {
