@@ -111,9 +111,8 @@ abstract sealed class Scope implements DynamicExtent {
         // it ran out while the body was blocked in the JDK, by something that no interrupt ends
         if (!owner.isInterruptedFor(signal)) return value;
       } catch (Throwable t) {
-        if (t != signal && (Signal.isOurs(t) || !owner.isInterruptedFor(signal)))
-          throw Sneaky.unchecked(t);
-        owner.inPlaceOf(t, signal);
+        Throwable meant = owner.meant(t);
+        if (meant != signal) throw Sneaky.unchecked(meant);
       } finally {
         super.isAside = true; // whatever happens to the timer
         putAside();
@@ -173,8 +172,8 @@ abstract sealed class Scope implements DynamicExtent {
         value = Generator.during(this, body);
         if (joins && !isAside()) join();
       } catch (Throwable t) {
-        boolean isOther = Signal.isOurs(t) || !owner.isInterruptedFor(signal);
-        thrown = isOther ? t : owner.inPlaceOf(t, signal);
+        // now, as the waits below would raise what t stands for once more
+        thrown = isAside() ? t : owner.meant(t);
       }
       if (isAside()) throw strayed(thrown);
       if (thrown != null) add(thrown);

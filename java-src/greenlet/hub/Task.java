@@ -479,19 +479,18 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     return interruptions > 0 && isPending(exception);
   }
 
-  /** The JDK has thrown {@code t} because it was interrupted for {@code exception}, which takes its place. */
-  Throwable inPlaceOf(Throwable t, Throwable exception) {
-    forget(exception);
-    if (t == exception) return t;
-    if (exception instanceof Signal) exception.setStackTrace(t.getStackTrace());
-    exception.addSuppressed(t);
-    return exception;
-  }
-
-  /** What has ended the body by {@code t}. */
-  private Throwable meant(Throwable t) {
-    Throwable first = interruptions > 0 && interrupts != null ? interrupts.peek() : null;
-    return first == null || Signal.isOurs(t) ? t : inPlaceOf(t, first);
+  /**
+   * What has ended the body, or a limit or scope within it, by {@code t}: if the JDK has been interrupted, what that was for, which takes
+   * the place of {@code t}.
+   */
+  Throwable meant(Throwable t) {
+    if (interruptions == 0 || Signal.isOurs(t)) return t;
+    Throwable first = toRaise(Greenlet.current());
+    if (first == null || first == t) return t;
+    takeInterrupt(first);
+    if (first instanceof Signal) first.setStackTrace(t.getStackTrace());
+    first.addSuppressed(t);
+    return first;
   }
 
   /** What it was interrupted for in the JDK has been raised, or is not to be: the thread must not be interrupted any longer. */
