@@ -1,7 +1,5 @@
 package greenlet;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -68,7 +66,7 @@ class Context extends Baton implements Stack {
     this.group = group;
     this.name = name;
     this.scheduler =
-        VirtualThreads.canBeCarried() && !group.thread.isVirtual() ? new Scheduler(this) : null;
+        VirtualThreads.canBeCarried() && !group.thread.isVirtual() ? new Scheduler() : null;
     if (scheduler != null) scheduler.setPuller(group.root);
   }
 
@@ -77,7 +75,7 @@ class Context extends Baton implements Stack {
     super(true);
     this.group = null;
     this.name = name;
-    this.scheduler = VirtualThreads.canBeCarried() ? new Scheduler(this) : null;
+    this.scheduler = VirtualThreads.canBeCarried() ? new Scheduler() : null;
   }
 
   /** What a thread of ours runs, from its start to its end. */
@@ -158,22 +156,9 @@ class Context extends Baton implements Stack {
   }
 
   private static final class Scheduler extends VirtualThreads.Scheduler<Context> {
-    private final Context stack;
-
-    Scheduler(Context stack) {
-      this.stack = stack;
-    }
-
     @Override
     Thread threadOf(Context puller) {
       return puller.thread;
-    }
-
-    @Override
-    void unpark(Context puller) {
-      Displacement of = stack.displacement;
-      if (of == null) super.unpark(puller);
-      else of.wake();
     }
   }
 
@@ -181,20 +166,9 @@ class Context extends Baton implements Stack {
    * What others run instead of a stack that the JDK has suspended while it had the baton. The stack keeps the baton as far as it
    * knows, and goes on when it is stepped: nothing is handed over to it.
    */
-  abstract static class Displacement {
-    private static final VarHandle WOKEN;
-
-    static {
-      try {
-        WOKEN = MethodHandles.lookup().findVarHandle(Displacement.class, "woken", boolean.class);
-      } catch (ReflectiveOperationException e) {
-        throw new ExceptionInInitializerError(e);
-      }
-    }
-
+  abstract static class Displacement extends PullerScheduler.Wait {
     private final Context stack;
     private final Context parked;
-    private volatile boolean woken;
 
     /** Of {@code stack}, one of a group's; {@code parked} is that, or the thread of a body that it pulls from. */
     Displacement(Context stack, Context parked) {
@@ -202,12 +176,11 @@ class Context extends Baton implements Stack {
       this.parked = parked;
     }
 
+    @SuppressWarnings("NullAway") // who is carried has a scheduler
     private void begin() {
       stack.displacement = this;
       parked.displacement = this;
-      // read after the displacement is written, as the scheduler reads that after it has written
-      // its state
-      if (parked.isReady()) wake();
+      parked.scheduler.leaveFor(this);
     }
 
     private void end() {
@@ -216,18 +189,6 @@ class Context extends Baton implements Stack {
       resumed();
     }
 
-    private void wake() {
-      if (WOKEN.compareAndSet(this, false, true)) unparked();
-    }
-
-    /** Whether the JDK lets it go on. */
-    final boolean isOver() {
-      return woken;
-    }
-
-    /** The JDK lets it go on. Called once, in any thread. */
-    abstract void unparked();
-
     /** It is about to go on. Called in the thread of the group. */
     abstract void resumed();
   }
@@ -235,11 +196,6 @@ class Context extends Baton implements Stack {
   /** While it is displaced. */
   final @Nullable Displacement displacement() {
     return displacement;
-  }
-
-  @SuppressWarnings("NullAway") // who is carried has a scheduler
-  private boolean isReady() {
-    return scheduler.isReady();
   }
 
   /** The context of the calling thread; null if that is not ours and has used no greenlets yet. */

@@ -23,6 +23,9 @@ abstract class PullerScheduler<P> {
   /** Running, blocked, or over; or it goes on of itself with somebody else. */
   private static final int BUSY = 2;
 
+  /** Blocked, while its puller runs others: whoever lets it go on ends {@link #wait}. */
+  private static final int LEFT = 3;
+
   private static final VarHandle STATE;
   private static final VarHandle PULLER;
 
@@ -41,8 +44,29 @@ abstract class PullerScheduler<P> {
 
   private volatile @Nullable Object puller;
 
+  /** What the puller has left the stack for. */
+  private @Nullable Wait wait;
+
   /** Runs the stack as far as it goes: always the same object. */
   private @Nullable Runnable step;
+
+  /** A wait of the stack, during which its puller runs others. */
+  abstract static class Wait {
+    private volatile boolean over;
+
+    /** Whether the stack can go on. */
+    final boolean isOver() {
+      return over;
+    }
+
+    /** The stack can go on. Called once, in whichever thread has brought it about. */
+    abstract void unparked();
+
+    private void end() {
+      over = true;
+      unparked();
+    }
+  }
 
   // What the kind of thread decides
 
@@ -74,9 +98,18 @@ abstract class PullerScheduler<P> {
     if ((int) STATE.getAndSet(this, BUSY) != BUSY) step.run();
   }
 
+  /** The stack is blocked. Its puller runs others until {@code newWait} is over. */
+  final void leaveFor(Wait newWait) {
+    wait = newWait; // before LEFT, for whoever finds that
+    if (STATE.compareAndSet(this, BUSY, LEFT)) return;
+    wait = null;
+    newWait.end(); // the stack can go on already
+  }
+
   /** Whether the stack can go on. */
   final boolean isReady() {
-    return state != BUSY;
+    int now = state;
+    return now == HELD || now == READY;
   }
 
   /** Whether the stack goes on as soon as its puller steps it, and not before. */
@@ -108,12 +141,21 @@ abstract class PullerScheduler<P> {
    * The stack can go on by {@code runnable}. False if that is the step of another stack. One that is held stays so: it has just
    * suspended itself or been started, or somebody has asked for its stack trace, after which the JDK submits it once more.
    */
+  @SuppressWarnings("NullAway") // it has been left for something
   final boolean takes(Runnable runnable) {
     if (step == null) step = runnable;
     if (runnable != step) return false;
-    if (state == HELD) return true;
-    STATE.compareAndSet(this, BUSY, READY);
-    if (state != READY) return true;
+    int before;
+    do {
+      before = state;
+      if (before == HELD) return true;
+    } while (before != READY && !STATE.compareAndSet(this, before, READY));
+    if (before == LEFT) { // and nobody leaves it again before this wait has ended
+      Wait over = wait;
+      wait = null;
+      over.end();
+      return true;
+    }
     // read after state is written, as the puller reads state after it has written itself
     P waiting = puller();
     if (waiting == null) runElsewhere(this::stepIfReady);

@@ -168,7 +168,7 @@ final class VirtualThreads {
     }
 
     @Override
-    void unpark(P puller) {
+    final void unpark(P puller) {
       Thread thread = threadOf(puller);
       if (thread != Thread.currentThread()) LockSupport.unpark(thread);
     }
