@@ -48,6 +48,11 @@ final class Cooperation implements Parking {
     return tree.call(body);
   }
 
+  /** Waits for tasks to be ready that have been given a monitor, or notified, by another one. */
+  void settle() {
+    if (!blocked.isEmpty()) Unblocker.settle();
+  }
+
   // Deadlocks
 
   /** After which time tasks that are blocked are looked at, if they are. */

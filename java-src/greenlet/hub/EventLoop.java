@@ -38,6 +38,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     /** Nothing will ever happen, or nothing has for too long. */
     void stuck(String why);
 
+    /** Before virtual time goes on: waits for those who are about to become ready by what has happened in this thread. */
+    void settle();
+
     /** The thread has been interrupted while it slept. */
     void interrupted();
 
@@ -494,8 +497,10 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     @Override
     void endRound() {
       if (hasReady() || pollAll()) return;
-      long next = nextTimer();
       boolean waits = hasWaitsForOutside();
+      if (waits) tenant().settle();
+      if (hasReady()) return;
+      long next = nextTimer();
       if (next != Timers.NEVER && !(holds && waits)) now = Math.max(now, next);
       else if (waits) sleepPatiently();
       else tenant().stuck(NOTHING_LEFT);

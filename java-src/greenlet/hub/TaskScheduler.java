@@ -607,6 +607,11 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   }
 
   @Override
+  public void settle() {
+    if (cooperation != null) cooperation.settle();
+  }
+
+  @Override
   public void interrupted() {
     failMain(new InterruptedException("the thread of " + hub + " was interrupted"));
   }

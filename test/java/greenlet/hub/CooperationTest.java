@@ -39,6 +39,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
@@ -628,22 +629,49 @@ class CooperationTest {
   void virtualTime() {
     possible();
     ReentrantLock lock = new ReentrantLock();
-    run(
-        Hub.virtualTime().cooperative(),
-        () -> {
-          for (String name : List.of("a", "b", "c")) {
-            spawn(
-                name,
-                () -> {
-                  lock.lock();
-                  Hub.sleep(Duration.ofSeconds(10));
-                  trace.add(name + "@" + Hub.current().time().toSeconds());
-                  lock.unlock();
-                });
-          }
-          Hub.current().join();
-        });
-    assertEquals(List.of("a@10", "b@20", "c@30"), trace);
+    Object monitor = new Object();
+    Executable hold = () -> Hub.sleep(Duration.ofSeconds(10));
+    List<Consumer<Executable>> sections = new ArrayList<>();
+    sections.add(body -> {
+      lock.lock();
+      unchecked(body);
+      lock.unlock();
+    });
+    if (Runtime.version().feature() >= 24)
+      sections.add(body -> {
+        synchronized (monitor) {
+          unchecked(body);
+        }
+      });
+    for (Consumer<Executable> section : sections) {
+      for (int round = 0; round < 20; round++) {
+        trace.clear();
+        run(
+            Hub.virtualTime().cooperative(),
+            () -> {
+              Task<?> ticks =
+                  spawn(
+                      "ticks",
+                      () -> {
+                        while (true) Hub.sleep(Duration.ofSeconds(1));
+                      });
+              List<Task<?>> tasks = new ArrayList<>();
+              for (String name : List.of("a", "b", "c")) {
+                tasks.add(
+                    spawn(
+                        name,
+                        () ->
+                            section.accept(() -> {
+                              hold.execute();
+                              trace.add(Hub.current().time().toSeconds());
+                            })));
+              }
+              for (Task<?> task : tasks) task.join();
+              ticks.kill();
+            });
+        assertEquals(List.of(10L, 20L, 30L), trace);
+      }
+    }
   }
 
   @RootTest(Threads.PLATFORM)
