@@ -91,6 +91,9 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   /** That greenlet. */
   private @Nullable Greenlet unwoundChild;
 
+  /** What the JDK was interrupted for, if it has been raised since: in a wait of a finally block, which may have swallowed it. */
+  private @Nullable Throwable raisedAfterInterrupt;
+
   private @Nullable List<Runnable> links;
   private @Nullable CompletableFuture<T> future;
   private @Nullable Map<Object, Object> locals;
@@ -412,8 +415,10 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     if (interrupts == null) return;
     Throwable first = toRaise(Greenlet.current());
     if (first == null) return;
+    boolean wasInterrupted = interruptions > 0;
     if (reachesTask) forget(first);
     else takeInterrupt(first);
+    if (wasInterrupted) raisedAfterInterrupt = first;
     Signal.trace(first);
     throw Sneaky.unchecked(first);
   }
@@ -449,6 +454,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
 
   /** Takes back what has not been raised yet; whether there was any. */
   boolean forget(Throwable exception) {
+    if (raisedAfterInterrupt == exception) raisedAfterInterrupt = null;
     if (interrupts == null || !interrupts.remove(exception)) return false;
     if (interrupts.isEmpty()) interrupts = null;
     settle();
@@ -484,8 +490,8 @@ public final class Task<T extends @Nullable Object> extends RingNode {
    * the place of {@code t}.
    */
   Throwable meant(Throwable t) {
-    if (interruptions == 0 || Signal.isOurs(t)) return t;
-    Throwable first = toRaise(Greenlet.current());
+    if (Signal.isOurs(t)) return t;
+    Throwable first = interruptions > 0 ? toRaise(Greenlet.current()) : raisedAfterInterrupt;
     if (first == null || first == t) return t;
     takeInterrupt(first);
     if (first instanceof Signal) first.setStackTrace(t.getStackTrace());
@@ -591,6 +597,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     lastWait = null;
     interrupts = null;
     unwoundChild = null;
+    raisedAfterInterrupt = null;
     Throwable thrown = Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;
     scheduler.still++;

@@ -335,6 +335,41 @@ class CooperationTest {
   }
 
   @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "Where a finally block waits, and swallows what its wait raises, a limit strikes and a kill ends all the same")
+  void swallowedInFinally() {
+    possible();
+    Executable swallows =
+        () -> {
+          try {
+            Thread.sleep(1_000_000);
+          } finally {
+            try {
+              Hub.sleep(LONG);
+            } catch (Throwable t) {
+              trace.add(t.getClass().getSimpleName());
+            }
+          }
+        };
+    run(() -> {
+      String value =
+          Hub.timeout(
+              SHORT,
+              () -> {
+                unchecked(swallows);
+                return "no end";
+              },
+              () -> "late");
+      assertEquals("late", value);
+      Task<?> t = spawn("t", swallows);
+      giveWay();
+      t.kill();
+      assertInstanceOf(GreenletExit.class, t.exception());
+    });
+    assertEquals(List.of("Signal", "GreenletExit"), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
   @DisplayName("What else is raised in a blocked task takes the place of what the JDK throws")
   void interrupt() {
     possible();
