@@ -3,7 +3,7 @@
 
   Where examples are. In a docstring: what is indented by four or more beyond the text and has a blank line above it. In a Markdown file: what is fenced
   as ```clojure. A block that is fenced as ```clojure no-test is skipped; that should be rare, and the text should say why
-  it cannot be run.
+  it cannot be run. One that is fenced as ```clojure cooperative is skipped where the JVM cannot have cooperative hubs.
 
   How they run. The forms of all blocks of a file, or of a docstring, are evaluated in order, in one namespace that refers
   to all of `greenlet.core`, or of other namespaces, as the root greenlet of a thread of their own. A form that throws is a
@@ -23,11 +23,23 @@
   (:require [clojure.string :as str]
             [greenlet.watchdog :as watchdog])
   (:import (clojure.lang LineNumberingPushbackReader)
+           (greenlet CooperativeTree)
            (java.io File StringReader StringWriter)))
 
 (set! *warn-on-reflection* true)
 
 ;; Finding blocks: maps of :line and :code
+
+(def can-cooperate?
+  "Whether the JVM can have cooperative hubs."
+  (try
+    (CooperativeTree/requirePossible)
+    true
+    (catch IllegalStateException _ false)))
+
+(def ^:private tested
+  "How blocks are fenced that are to be tested here."
+  (if can-cooperate? #{"clojure" "clojure cooperative"} #{"clojure"}))
 
 (defn markdown-blocks
   "The blocks of `text` that are fenced as Clojure and are to be tested."
@@ -38,7 +50,7 @@
         (let [[inside after] (split-with (fn [[_ l]] (not (re-matches #"\s*```\s*" l))) (rest lines))
               code (str/join "\n" (map (fn [[_ l]] (str/replace-first l (re-pattern (str "^" indent)) "")) inside))]
           (recur (rest after)
-                 (if (= "clojure" (str/trim info)) (conj blocks {:line (inc (long line)), :code code}) blocks)))
+                 (if (tested (str/trim info)) (conj blocks {:line (inc (long line)), :code code}) blocks)))
         (recur (rest lines) blocks))
       blocks)))
 

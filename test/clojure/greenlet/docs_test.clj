@@ -49,6 +49,8 @@
   (is (= [{:line 3, :code "(a)\n\n(b)"} {:line 12, :code "(c)"}]
          (examples/markdown-blocks (text "# Title" "```clojure" "(a)" "" "(b)" "```" "```clojure no-test" "(skipped)" "```"
                                          "- in a list" "  ```clojure" "  (c)" "  ```" "```java" "x();" "```" "```" "plain" "```"))))
+  (is (= (if examples/can-cooperate? ["(a)" "(b)"] ["(b)"])
+         (map :code (examples/markdown-blocks (text "```clojure cooperative" "(a)" "```" "```clojure" "(b)" "```")))))
   (is (= [{:line 3, :code "      (a)\n        (b)"} {:line 9, :code "      (c)"}]
          (vec (examples/docstring-blocks (text "First." "" "      (a)" "        (b)" "" "    :option  text," "             and more" "" "      (c)" "" "  Last."))))))
 
