@@ -47,5 +47,16 @@
     (prints ["| switch C |" "| channel VC |"] ["bin/bench" "--against" core "--quick"] :seconds 600))
   (refuses 2 "no core of greenlet-clj" ["bin/bench" "--against" "README.md"]))
 
+(def ^:private echo-row
+  "Of a server's name, and the CPU time of a request under each of three loads."
+  #"(?m)^\| (.+?) \|(?: \d+\.\d ± \d+\.\d \(\S+\) \|){3}$")
+
+(deftest ^:bench echo-servers-answer
+  (let [{:keys [out]} (prints ["| 1 | 100 | 100 of 1000 |"] ["bin/bench" "--echo" "--quick"] :seconds 300)
+        servers (map second (re-seq echo-row out))]
+    (is (= 8 (count servers)) out)
+    (is (= "raw NIO, a selector" (first servers))))
+  (refuses 2 "no server matches Netty" ["bin/bench" "--echo" "Netty"]))
+
 (deftest ^:bench an-unknown-option-is-refused
   (refuses 2 "unknown option --fast" ["bin/bench" "--fast"]))

@@ -80,19 +80,19 @@ final class Against {
   private void take(String[] args) {
     for (int i = 0; i < args.length; i++) {
       switch (args[i]) {
-        case "--against" -> jar = file(value(args, ++i));
-        case "--json" -> json = Path.of(value(args, ++i));
+        case "--against" -> jar = file(value(args, ++i, USAGE));
+        case "--json" -> json = Path.of(value(args, ++i, USAGE));
         case "--quick" -> quick = true;
-        case "--forks" -> forks = (int) number(value(args, ++i), 2);
-        case "--limit" -> limit = number(value(args, ++i), 1);
+        case "--forks" -> forks = (int) number(value(args, ++i, USAGE), 2);
+        case "--limit" -> limit = number(value(args, ++i, USAGE), 1);
         default -> pattern = Main.pattern(args[i], pattern, USAGE);
       }
     }
   }
 
-  private static String value(String[] args, int i) {
+  static String value(String[] args, int i, String usage) {
     if (i == args.length)
-      throw new IllegalArgumentException(args[i - 1] + " needs a value: " + USAGE);
+      throw new IllegalArgumentException(args[i - 1] + " needs a value: " + usage);
     return args[i];
   }
 
@@ -102,7 +102,7 @@ final class Against {
     return file;
   }
 
-  private static double number(String value, int least) {
+  static double number(String value, int least) {
     try {
       double number = Double.parseDouble(value);
       if (number >= least) return number;

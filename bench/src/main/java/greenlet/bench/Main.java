@@ -80,7 +80,11 @@ final class Main {
   public static void main(String[] args) throws Exception {
     Callable<Integer> command = null;
     try {
-      command = List.of(args).contains("--against") ? new Against(args)::run : new Main(args)::run;
+      List<String> all = List.of(args);
+      command =
+          all.contains("--against")
+              ? new Against(args)::run
+              : all.contains("--echo") ? new Echo(args)::run : new Main(args)::run;
     } catch (IllegalArgumentException e) {
       say(e.getMessage());
       System.exit(2);
@@ -197,7 +201,7 @@ final class Main {
     }
   }
 
-  private static List<String> java(List<String> options, Class<?> main, List<String> args) {
+  static List<String> java(List<String> options, Class<?> main, List<String> args) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(options);

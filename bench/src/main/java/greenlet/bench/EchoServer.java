@@ -1,0 +1,146 @@
+package greenlet.bench;
+
+import com.sun.management.OperatingSystemMXBean;
+import greenlet.hub.Hub;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.lang.management.ManagementFactory;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.util.function.Consumer;
+
+/**
+ * Sends back what it gets, in a process of its own. Prints its port, and for each line that it reads the CPU time that the
+ * process has taken, in nanoseconds; ends when there are no more. Argument: its kind.
+ */
+final class EchoServer {
+  private static final int BACKLOG = 1000;
+  private static final int BUFFER = 512;
+
+  private interface Handler {
+    void run() throws IOException;
+  }
+
+  private EchoServer() {}
+
+  public static void main(String[] args) throws Exception {
+    switch (args[0]) {
+      case "nio" -> select(ServerSocketChannel.open().bind(address(), BACKLOG));
+      case "hub" -> {
+        ServerSocket server = bind();
+        Hub.realTime()
+            .cooperative()
+            .run(() -> accept(server, handler -> Hub.current().spawn(handler::run)));
+      }
+      case "threads" -> {
+        ServerSocket server = bind();
+        Thread.ofVirtual()
+            .start(() -> accept(server, handler -> Thread.startVirtualThread(task(handler))))
+            .join();
+      }
+      default -> throw new IllegalArgumentException(args[0]);
+    }
+  }
+
+  private static InetSocketAddress address() {
+    return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+  }
+
+  private static void serveControl(int port) {
+    var system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    System.out.println(port);
+    Thread.ofPlatform()
+        .daemon()
+        .start(() -> {
+          var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+          lines.lines().forEach(line -> System.out.println(system.getProcessCpuTime()));
+          System.exit(0);
+        });
+  }
+
+  // Plain sockets: the same code for a hub and for virtual threads
+
+  private static ServerSocket bind() throws IOException {
+    ServerSocket server = new ServerSocket();
+    server.bind(address(), BACKLOG);
+    serveControl(server.getLocalPort());
+    return server;
+  }
+
+  private static void accept(ServerSocket server, Consumer<Handler> spawn) {
+    try {
+      while (true) {
+        Socket client = server.accept();
+        spawn.accept(() -> echo(client));
+      }
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static void echo(Socket client) throws IOException {
+    try (client) {
+      client.setTcpNoDelay(true);
+      var in = client.getInputStream();
+      var out = client.getOutputStream();
+      byte[] buffer = new byte[BUFFER];
+      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) out.write(buffer, 0, n);
+    }
+  }
+
+  private static Runnable task(Handler handler) {
+    return () -> {
+      try {
+        handler.run();
+      } catch (IOException e) {
+        throw new AssertionError(e);
+      }
+    };
+  }
+
+  // A selector, and a single thread
+
+  private static void select(ServerSocketChannel server) throws IOException {
+    Selector selector = Selector.open();
+    server.configureBlocking(false);
+    server.register(selector, SelectionKey.OP_ACCEPT);
+    serveControl(server.socket().getLocalPort());
+    ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER);
+    while (true) {
+      selector.select(key -> {
+        try {
+          if (key.isAcceptable()) accept(server, selector);
+          else echo((SocketChannel) key.channel(), buffer.clear());
+        } catch (IOException e) {
+          throw new AssertionError(e);
+        }
+      });
+    }
+  }
+
+  private static void accept(ServerSocketChannel server, Selector selector) throws IOException {
+    SocketChannel client = server.accept();
+    if (client == null) return;
+    client.configureBlocking(false);
+    client.socket().setTcpNoDelay(true);
+    client.register(selector, SelectionKey.OP_READ);
+  }
+
+  private static void echo(SocketChannel client, ByteBuffer buffer) throws IOException {
+    if (client.read(buffer) < 0) {
+      client.close();
+      return;
+    }
+    buffer.flip();
+    while (buffer.hasRemaining()) client.write(buffer); // so little always has room
+  }
+}
