@@ -47,7 +47,7 @@ class Context extends Baton implements Stack {
   private @Nullable ThinLocks locks;
   private int handOvers;
 
-  /** On a platform thread: it was interrupted, and who went on could not be told. */
+  /** On a platform thread: it was interrupted while it carried another one. */
   private boolean interruptIsOwed;
 
   private boolean over;
@@ -98,6 +98,9 @@ class Context extends Baton implements Stack {
       thread = Thread.currentThread();
       root = new Context(this);
     }
+
+    /** Whether each stack has an interrupt status of its own; else they are as one thread. */
+    abstract boolean keepsInterrupts();
 
     /** The stack that has the control, or is about to get it. */
     abstract Stack currentStack();
@@ -298,7 +301,7 @@ class Context extends Baton implements Stack {
   private @Nullable Context hand(Context to) {
     Context platform = carriedBy();
     Displacement of = to.displacement;
-    if (platform != null) bringInterrupt(platform, of == null ? to : null);
+    if (platform != null) bringInterrupt(platform, to);
     if (platform != null && of != null) {
       platform.carried = of.parked;
       return platform;
@@ -307,16 +310,35 @@ class Context extends Baton implements Stack {
       to.wake();
       return null;
     }
+    boolean mine = keepsInterrupt(to) && Thread.interrupted();
     to.giveHere();
+    if (mine && !over) thread.interrupt();
     if (to != platform) platform.carried = to;
     return platform;
   }
 
-  /** An interrupt of {@code platform}, which is forgotten when this leaves it; kept for the next one, if there is nobody to tell. */
-  private static void bringInterrupt(Context platform, @Nullable Context to) {
-    if (!platform.interruptIsOwed && !platform.thread.isInterrupted()) return;
-    platform.interruptIsOwed = to == null;
-    if (to != null) to.bringInterrupt();
+  /**
+   * An interrupt of {@code platform}, which is forgotten when this leaves it. Among stacks that keep their own it is for the root, if it
+   * is not this one's, which shows there, too.
+   */
+  @SuppressWarnings("NullAway") // who carries is the root of a group
+  private void bringInterrupt(Context platform, Context to) {
+    if (!platform.thread.isInterrupted()) return;
+    if (!platform.group.keepsInterrupts()) to.bringInterrupt();
+    else if (!thread.isInterrupted()) platform.interruptIsOwed = true;
+  }
+
+  /** Whether an interrupt of this stays here, and does not go along to {@code to}. */
+  private boolean keepsInterrupt(Context to) {
+    return group != null && to.group != null && group.keepsInterrupts();
+  }
+
+  /** This thread, which carries, is about to wait for {@code standing} or has been given the control: it is not to miss an interrupt. */
+  private void payInterrupt(@Nullable Context standing) {
+    if (!interruptIsOwed) return;
+    interruptIsOwed = false;
+    if (standing == null) thread.interrupt();
+    else standing.interrupt();
   }
 
   private boolean canGoOnWith(Context to) {
@@ -383,12 +405,14 @@ class Context extends Baton implements Stack {
           continue;
         }
         if (next.isHere()) next.unpark(); // a late JDK thread ran it once and parked it
+        payInterrupt(next);
         parkUnless(next.scheduler::isReady);
       }
     } finally {
       carried = null;
     }
     arrive();
+    payInterrupt(null);
   }
 
   @SuppressWarnings("NullAway") // who is carried has a scheduler

@@ -153,7 +153,14 @@ abstract class PullerScheduler<P> {
     if (before == LEFT) { // and nobody leaves it again before this wait has ended
       Wait over = wait;
       wait = null;
-      over.end();
+      try {
+        over.end();
+      } catch (Throwable t) { // no memory: the JDK tries once more
+        over.over = false;
+        wait = over;
+        state = LEFT;
+        throw t;
+      }
       return true;
     }
     // read after state is written, as the puller reads state after it has written itself

@@ -84,6 +84,11 @@ final class ThreadState extends Context.Group {
   }
 
   @Override
+  boolean keepsInterrupts() {
+    return parking != null;
+  }
+
+  @Override
   Stack currentStack() {
     return stackOf(current);
   }
@@ -109,6 +114,7 @@ final class ThreadState extends Context.Group {
     void resumed() {
       parking.resumed(greenlet);
       value = null;
+      error = null;
       if (listener == null) return;
       Throwable failure = tell(listener, null);
       if (failure != null) // there is no switch that it could come out of
@@ -123,6 +129,8 @@ final class ThreadState extends Context.Group {
     Displaced displaced = new Displaced(parking, from, parked);
     Greenlet next = parking.parked(from, parked.thread);
     if (next == null) return null;
+    Context.Displacement nexts = displacementOf(next);
+    if (nexts != null && !nexts.isOver()) next = rootGreenlet; // which says so, if it is not to run
     depart(from, next, SwitchArgs.NONE, null);
     try {
       next.enter(this);
@@ -137,9 +145,14 @@ final class ThreadState extends Context.Group {
     return parking != null && g.stack instanceof Context of ? of.displacement() : null;
   }
 
-  /** Only by a scheduler, which sends it nothing, and when the JDK lets it go on. */
-  private void requireResumes(Greenlet to, Context.Displacement displaced, @Nullable Object sent) {
-    if (sent == SwitchArgs.RESUME && displaced.isOver()) return;
+  /** On a stack of its own; to one that is blocked only by a scheduler, which sends it nothing, and when the JDK lets it go on. */
+  private void requireMayPass(Greenlet to, @Nullable Object sent) {
+    if (current != rootGreenlet && Thread.currentThread() == thread)
+      throw new IllegalStateException(
+          "nothing can switch to %s here, where a listener or a scheduler hears that %s, which was blocked in the JDK, goes on"
+              .formatted(to, current));
+    Context.Displacement displaced = displacementOf(to);
+    if (displaced == null || (sent == SwitchArgs.RESUME && displaced.isOver())) return;
     throw new IllegalStateException(
         "%s cannot switch to %s, which is blocked in the JDK: only its scheduler can go on with it, when the JDK lets it"
             .formatted(current, to));
@@ -159,8 +172,7 @@ final class ThreadState extends Context.Group {
     }
     Greenlet to = living(target);
     Greenlet from = current;
-    if (parking != null && displacementOf(to) instanceof Context.Displacement displaced)
-      requireResumes(to, displaced, thrown == null ? sent : thrown);
+    if (parking != null) requireMayPass(to, thrown == null ? sent : thrown);
     boolean starts = to.enter(this);
     depart(from, to, sent, thrown);
     if (to != from) {
@@ -205,6 +217,7 @@ final class ThreadState extends Context.Group {
 
   void setSuccessor(Greenlet next) {
     next.requireThread(this, "go on with");
+    if (parking != null) requireMayPass(next, SwitchArgs.RESUME);
     successor = next;
     predecessor = current;
   }

@@ -3,6 +3,7 @@ package greenlet.hub;
 import greenlet.Greenlet;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /** A wait that the JDK alone knows of: it has suspended the thread of a greenlet, for a lock, a socket, or whatever. */
@@ -36,7 +37,11 @@ final class Blocked {
 
   private final long since = System.nanoTime();
 
-  Blocked(Owner owner, Greenlet greenlet, Thread thread) {
+  /** Whether it may be a monitor that it waits for. Asked for in virtual time alone. */
+  final boolean mayBeAtMonitor;
+
+  Blocked(Owner owner, Greenlet greenlet, Thread thread, boolean asks) {
+    mayBeAtMonitor = asks && LockSupport.getBlocker(thread) == null;
     this.owner = owner;
     this.greenlet = greenlet;
     this.thread = thread;

@@ -48,9 +48,12 @@ final class Cooperation implements Parking {
     return tree.call(body);
   }
 
+  /** Of those that are blocked: how many may wait for a monitor, or to be notified, and not for something that tells by what it parks. */
+  private int atMonitors;
+
   /** Waits for tasks to be ready that have been given a monitor, or notified, by another one. */
   void settle() {
-    if (!blocked.isEmpty()) Unblocker.settle();
+    if (atMonitors > 0) Unblocker.settle();
   }
 
   // Deadlocks
@@ -82,9 +85,7 @@ final class Cooperation implements Parking {
             .map(wait -> wait.owner.who().toString())
             .collect(Collectors.joining(", "));
     if (!found.isEmpty() && !found.equals(told))
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "tasks of %s are in a deadlock: %s".formatted(tenant, Deadlocks.text(circles)));
+      warn("tasks of %s are in a deadlock: %s".formatted(tenant, Deadlocks.text(circles)));
     told = found;
     checkLater(untilCheck);
   }
@@ -95,6 +96,25 @@ final class Cooperation implements Parking {
           "deadlocks cannot be found in this JVM, which does not tell %s"
               .formatted(LockOwners.unknown()));
     return Deadlocks.among(blocked.values());
+  }
+
+  /**
+   * Does something that may block, such as printing, in a thread of its own; waits for it for a moment. What it waits for may be a
+   * task's, and in the midst of the library no task can go on.
+   */
+  static void aside(Runnable action) {
+    Thread thread = Thread.ofVirtual().name("hub tells").start(action);
+    boolean interrupted = Thread.interrupted();
+    try {
+      thread.join(Duration.ofSeconds(1));
+    } catch (InterruptedException e) {
+      interrupted = true;
+    }
+    if (interrupted) Thread.currentThread().interrupt();
+  }
+
+  private void warn(String message) {
+    aside(() -> LOG.log(System.Logger.Level.WARNING, message));
   }
 
   // The end of a run
@@ -128,11 +148,9 @@ final class Cooperation implements Parking {
 
   private void reportEnd() {
     if (!blocked.isEmpty())
-      LOG.log(
-          System.Logger.Level.WARNING,
-          () ->
-              "%s has come to its end, and waits for tasks that do not: %s"
-                  .formatted(tenant, tenant.listed()));
+      warn(
+          "%s has come to its end, and waits for tasks that do not: %s"
+              .formatted(tenant, tenant.listed()));
     nextReport = loop.postAfter(untilReport, this::reportEnd);
   }
 
@@ -147,6 +165,7 @@ final class Cooperation implements Parking {
                   .formatted(tenant, tenant.listed()));
     for (Blocked wait : held) {
       blocked.remove(wait.greenlet);
+      if (wait.mayBeAtMonitor) atMonitors--;
       loop.endWaitForOutside(wait);
       wait.owner.giveUp();
     }
@@ -161,6 +180,7 @@ final class Cooperation implements Parking {
     nextGiveUp = null;
     nextCheck = null;
     tree = null;
+    atMonitors = 0;
     blocked.clear();
   }
 
@@ -172,12 +192,13 @@ final class Cooperation implements Parking {
     if (owner == null || (isInLibrary != null && isInLibrary.test(thread))) return null;
     Blocked wait;
     try {
-      wait = new Blocked(owner, greenlet, thread);
+      wait = new Blocked(owner, greenlet, thread, !loop.isReal());
       blocked.put(greenlet, wait);
     } catch (VirtualMachineError e) { // no memory: the thread waits
       return null;
     }
     loop.beginWaitForOutside();
+    if (wait.mayBeAtMonitor) atMonitors++;
     if (untilCheck != null && nextCheck == null) checkLater(untilCheck);
     owner.block(wait);
     return loop.nextInRound();
@@ -187,6 +208,7 @@ final class Cooperation implements Parking {
   @SuppressWarnings("NullAway") // it was parked
   public void resumed(Greenlet greenlet) {
     Blocked over = blocked.remove(greenlet);
+    if (over.mayBeAtMonitor) atMonitors--;
     loop.endWaitForOutside(over);
     over.owner.goOn(over);
   }
@@ -196,8 +218,16 @@ final class Cooperation implements Parking {
   @Override
   public void unparked(Greenlet greenlet) {
     CooperativeTree mine = tree; // none any longer, where the run has given it up
-    if (mine != null && mine.isHere()) goesOn(greenlet);
-    else loop.post(() -> goesOn(greenlet));
+    if (mine != null && mine.isHere()) {
+      goesOn(greenlet);
+      return;
+    }
+    try {
+      loop.post(() -> goesOn(greenlet));
+    } catch (RuntimeException e) { // of the executor, and none of the business of who calls
+      Failures.handUncaught(
+          Thread.currentThread(), tenant + " cannot go on with what was blocked", e);
+    }
   }
 
   /** One that was given up never does, though what it waits for is granted. */

@@ -511,8 +511,12 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
       if (!isIdle) idleSince = now;
       isIdle = true;
       long left = patience == Timers.NEVER ? patience : patience - (now - idleSince);
-      if (left > 0) sleep(left);
-      else tenant().stuck(IMPATIENT.formatted(Timers.text(Duration.ofNanos(patience))));
+      if (left > 0) {
+        sleep(left);
+        return;
+      }
+      isIdle = false; // who hears of it may be long in ending
+      tenant().stuck(IMPATIENT.formatted(Timers.text(Duration.ofNanos(patience))));
     }
 
     @Override

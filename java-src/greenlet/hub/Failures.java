@@ -1,5 +1,8 @@
 package greenlet.hub;
 
+import java.io.InterruptedIOException;
+import java.net.SocketException;
+import java.nio.channels.ClosedByInterruptException;
 import org.jspecify.annotations.Nullable;
 
 /** Which of several exceptions counts, and where one goes that nobody takes. */
@@ -11,6 +14,18 @@ final class Failures {
     if (first == null) return later;
     if (!isPartOf(later, first)) first.addSuppressed(later);
     return first;
+  }
+
+  /** Whether {@code t} tells that a thread has been interrupted in the JDK. */
+  static boolean isOfInterrupt(Throwable t) {
+    for (Throwable part = t; part != null; part = part.getCause()) {
+      if (part instanceof InterruptedException
+          || part instanceof InterruptedIOException
+          || part instanceof ClosedByInterruptException
+          || part instanceof SocketException && "Closed by interrupt".equals(part.getMessage()))
+        return true;
+    }
+    return false;
   }
 
   /** Whether a printed stack trace of {@code whole} has that of {@code t} as a cause. */

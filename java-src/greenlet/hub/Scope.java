@@ -110,6 +110,8 @@ abstract sealed class Scope implements DynamicExtent {
         T value = Generator.during(this, body);
         // it ran out while the body was blocked in the JDK, by something that no interrupt ends
         if (!owner.isInterruptedFor(signal)) return value;
+        Throwable first = owner.takeFirst(); // perhaps of one further out
+        if (first != signal) throw Sneaky.unchecked(first);
       } catch (Throwable t) {
         Throwable meant = owner.meant(t);
         if (meant != signal) throw Sneaky.unchecked(meant);
@@ -247,7 +249,10 @@ abstract sealed class Scope implements DynamicExtent {
 
     /** The first error counts; later ones are suppressed on it. */
     private void add(Throwable t) {
-      if (t == signal) return;
+      if (t == signal) {
+        for (Throwable s : signal.getSuppressed()) if (!Failures.isOfInterrupt(s)) add(s);
+        return;
+      }
       error = Failures.join(error, t);
     }
 

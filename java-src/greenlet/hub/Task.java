@@ -40,6 +40,9 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     void run() throws Throwable;
   }
 
+  /** When a blocked task that was interrupted is so once more: finally blocks, which may wait, have that long. */
+  private static final Duration AGAIN = Duration.ofMillis(100);
+
   private static final AtomicInteger COUNT = new AtomicInteger();
 
   private final TaskScheduler scheduler;
@@ -448,6 +451,11 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     return null;
   }
 
+  /** Whether something is to be raised in it. */
+  boolean hasInterrupts() {
+    return interrupts != null;
+  }
+
   private boolean isPending(Throwable exception) {
     return interrupts != null && interrupts.contains(exception);
   }
@@ -474,7 +482,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     if (before == 0) wait.thread.interrupt();
     else
       scheduler.loop.postAfter(
-          Duration.ofMillis(1L << Math.min(before - 1, 10)),
+          AGAIN.multipliedBy(1L << Math.min(before - 1, 4)),
           () -> {
             if (blocked == wait) wait.thread.interrupt();
           });
@@ -485,13 +493,22 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     return interruptions > 0 && isPending(exception);
   }
 
+  /** The first one that is to be raised here, where it was pending; from now on it is not. */
+  @SuppressWarnings("NullAway") // there is one
+  Throwable takeFirst() {
+    Throwable first = toRaise(Greenlet.current());
+    takeInterrupt(first);
+    return first;
+  }
+
   /**
    * What has ended the body, or a limit or scope within it, by {@code t}: if the JDK has been interrupted, what that was for, which takes
    * the place of {@code t}.
    */
   Throwable meant(Throwable t) {
     if (Signal.isOurs(t)) return t;
-    Throwable first = interruptions > 0 ? toRaise(Greenlet.current()) : raisedAfterInterrupt;
+    Throwable first = interruptions > 0 ? toRaise(Greenlet.current()) : null;
+    if (first == null && Failures.isOfInterrupt(t)) first = raisedAfterInterrupt;
     if (first == null || first == t) return t;
     takeInterrupt(first);
     if (first instanceof Signal) first.setStackTrace(t.getStackTrace());
@@ -597,6 +614,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     lastWait = null;
     interrupts = null;
     unwoundChild = null;
+    raisedInChild = null;
     raisedAfterInterrupt = null;
     Throwable thrown = Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;

@@ -206,7 +206,6 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     return task == outsider;
   }
 
-  /** The task that runs, or the placeholder for code outside of any; to be called in the thread of the hub. */
   @Override
   public Blocked.@Nullable Owner mayBlock() {
     Task<?> task = current;
@@ -268,6 +267,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     cooperation.setGrace(grace);
   }
 
+  /** The task that runs, or the placeholder for code outside of any; to be called in the thread of the hub. */
   @SuppressWarnings("NullAway") // between one task and the next nobody asks
   Task<?> requireCurrent() {
     requireHere("wait in");
@@ -573,10 +573,13 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   /** On the virtual-thread engine the calling thread is not the one whose handler it is. */
   private void handUncaught(Task<?> task, Throwable t) {
     Greenlet root = loop.root();
-    Failures.handUncaught(
-        root == null ? Thread.currentThread() : root.thread(),
-        task + " has failed, and nobody was asking for its result",
-        t);
+    Thread thread = root == null ? Thread.currentThread() : root.thread();
+    Runnable hand =
+        () ->
+            Failures.handUncaught(
+                thread, task + " has failed, and nobody was asking for its result", t);
+    if (cooperation == null) hand.run();
+    else Cooperation.aside(hand);
   }
 
   @Override
@@ -618,7 +621,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
 
   private void failMain(Throwable t) {
     if (main != null && main.blocked != null) {
-      main.interruptHere(t);
+      if (!main.hasInterrupts()) main.interruptHere(t);
       return;
     }
     if (main != null && main.waiter != null && main.waiter.fail(t)) return;

@@ -1,5 +1,7 @@
 package greenlet.hub;
 
+import java.util.concurrent.locks.LockSupport;
+
 /**
  * The thread of the JDK's (from 24 on) that wakes virtual threads which wait for monitors. A monitor that has been left is granted some
  * time later, by this thread, and nobody tells when it is done with what it had been told.
@@ -32,7 +34,7 @@ final class Unblocker {
                   // has been woken
                 }
               });
-      while (waits.getState() != Thread.State.BLOCKED) Thread.yield();
+      while (waits.getState() != Thread.State.BLOCKED) LockSupport.parkNanos(20_000);
     }
     boolean interrupted = false;
     while (true) {

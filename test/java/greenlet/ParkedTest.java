@@ -209,6 +209,25 @@ class ParkedTest {
 
   @RootTest(Threads.PLATFORM)
   @DisplayName(
+      "There a listener cannot switch, and what it throws is told to the thread's handler: no switch is pending")
+  void listenerFails() {
+    Turns turns = new Turns();
+    Thread.currentThread().setUncaughtExceptionHandler((thread, t) -> trace.add(t.getMessage()));
+    turns.tree.call(() ->
+        Greenlet.setListener((event, from, to) -> {
+          if (!from.name().equals("root") || !trace.contains("g1 resumed")) return;
+          assertThrows(IllegalStateException.class, from::switchTo);
+          throw new IllegalStateException("broken listener");
+        }));
+    turns.run(args -> {
+      Thread.yield();
+      return trace.add("goes on");
+    });
+    assertEquals(List.of("g1 parked", "g1 resumed", "broken listener", "goes on"), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
       "The engine of a tree is the virtual-thread engine; the other tree's greenlets are out of reach in it")
   void trees() {
     Greenlet outside = Greenlet.of(args -> trace.add("outside"), Greenlet.current(), "outside");

@@ -20,6 +20,9 @@ import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.InputStream;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
+import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -35,6 +38,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
@@ -939,6 +943,83 @@ class CooperationTest {
     Logger logger = Logger.getLogger("greenlet.hub");
     logger.removeHandler(handler);
     logger.setUseParentHandlers(true);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "Patience that ends while no interrupt ends the main task raises one exception, and the hub sleeps")
+  void impatient() throws Throwable {
+    possible();
+    ReentrantLock lock = new ReentrantLock();
+    CountDownLatch held = new CountDownLatch(1);
+    Future<?> holder =
+        Threads.PLATFORM.start(
+            "holder",
+            () -> {
+              lock.lock();
+              held.countDown();
+              Thread.sleep(100);
+              lock.unlock();
+              return null;
+            });
+    held.await();
+    run(
+        Hub.virtualTime().patience(Duration.ofMillis(1)).cooperative(),
+        () -> {
+          lock.lock();
+          assertThrows(Hub.LoopExit.class, () -> giveWay());
+          giveWay();
+          lock.unlock();
+        });
+    Threads.await(holder);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("A failure is told while another task is blocked in printing to what a task reads")
+  void toldWhilePrinting() throws Throwable {
+    possible();
+    PrintStream before = System.err;
+    try (var in = new PipedInputStream(64);
+        var err = new PrintStream(new PipedOutputStream(in), true)) {
+      System.setErr(err);
+      run(() -> {
+        spawn("prints", () -> System.err.println("x".repeat(500)));
+        spawn(
+            "fails",
+            () -> {
+              throw new IllegalStateException("failed");
+            });
+        StringBuilder read = new StringBuilder();
+        while (read.indexOf("failed") < 0) read.append((char) in.read());
+        while (in.available() > 0) in.read();
+      });
+    } finally {
+      System.setErr(before);
+    }
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("Who lets a task of a guest go on whose executor is over is not bothered")
+  @NothingSuspended.Except("the task")
+  void executorIsOver() throws Throwable {
+    possible();
+    List<Throwable> told = new CopyOnWriteArrayList<>();
+    Thread.currentThread().setUncaughtExceptionHandler((thread, t) -> told.add(t));
+    ExecutorService host = Executors.newSingleThreadExecutor();
+    CountDownLatch latch = new CountDownLatch(1);
+    CountDownLatch blocks = new CountDownLatch(1);
+    Hub.on(host)
+        .cooperative()
+        .spawn(() -> {
+          blocks.countDown();
+          latch.await();
+          return null;
+        });
+    blocks.await();
+    host.submit(() -> {}).get();
+    host.close();
+    latch.countDown();
+    assertInstanceOf(RejectedExecutionException.class, told.getFirst().getCause());
   }
 
   @RootTest(Threads.PLATFORM)

@@ -2,6 +2,7 @@ package greenlet.hub;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -16,6 +17,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.ReentrantLock;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -99,5 +101,120 @@ class CooperativeKillTest {
           assertTrue(t.isDone());
         });
     assertEquals(List.of("goes on"), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("Of two limits that ran out in a lock the outer one, which was first, strikes")
+  void outerFirst() {
+    ReentrantLock lock = new ReentrantLock();
+    Hub.realTime()
+        .cooperative()
+        .run(() -> {
+          lock.lock();
+          Task<String> t =
+              Hub.current()
+                  .spawn(() ->
+                      Hub.timeout(
+                          Duration.ofMillis(10),
+                          () ->
+                              Hub.timeout(
+                                  Duration.ofMillis(20),
+                                  () -> {
+                                    lock.lock();
+                                    lock.unlock();
+                                    return "granted";
+                                  },
+                                  () -> "inner"),
+                          () -> "outer"));
+          Hub.sleep(Duration.ofMillis(50));
+          lock.unlock();
+          assertEquals("outer", t.result());
+          return null;
+        });
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "What the body of a scope throws after a failure that struck it in a lock is told with the failure")
+  void ownException() {
+    ReentrantLock lock = new ReentrantLock();
+    Hub.realTime()
+        .cooperative()
+        .run(() -> {
+          lock.lock();
+          Task<?> t =
+              Hub.current()
+                  .spawn(() -> {
+                    Hub.scope(() -> {
+                      Hub.current()
+                          .spawn(() -> {
+                            throw new IllegalStateException("task");
+                          });
+                      lock.lock();
+                      lock.unlock();
+                      throw new IllegalArgumentException("body");
+                    });
+                  });
+          Hub.sleep(Duration.ofMillis(20));
+          lock.unlock();
+          var e = assertThrows(IllegalStateException.class, t::result);
+          assertInstanceOf(IllegalArgumentException.class, e.getSuppressed()[0]);
+          return null;
+        });
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "An interrupt that was swallowed, and then raised and handled, takes no later exception's place")
+  void handled() {
+    Hub.realTime()
+        .cooperative()
+        .run(() -> {
+          Task<?> t =
+              Hub.current()
+                  .spawn(() -> {
+                    try {
+                      new CountDownLatch(1).await();
+                    } catch (InterruptedException e) {
+                      trace.add("swallowed");
+                    }
+                    try {
+                      Hub.sleep(Duration.ZERO);
+                    } catch (IllegalArgumentException e) {
+                      trace.add("handled");
+                    }
+                    Hub.timeout(
+                        Duration.ofSeconds(1000),
+                        () -> {
+                          throw new IllegalStateException("later");
+                        });
+                  });
+          while (t.blocked == null) Hub.sleep(Duration.ZERO);
+          t.interrupt(new IllegalArgumentException("raised"));
+          assertEquals("later", assertThrows(IllegalStateException.class, t::result).getMessage());
+          return null;
+        });
+    assertEquals(List.of("swallowed", "handled"), trace);
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("A task's own interrupt status stays with it; that of one that ends goes nowhere")
+  void ownStatus() {
+    Hub.realTime()
+        .cooperative()
+        .run(() -> {
+          Hub.current()
+              .spawn(() -> {
+                Thread.currentThread().interrupt();
+                Hub.sleep(Duration.ofMillis(5));
+                trace.add(Thread.interrupted());
+              });
+          Hub.current().spawn(() -> Thread.currentThread().interrupt());
+          Task<?> other = Hub.current().spawn(() -> Thread.sleep(10));
+          other.result();
+          Hub.current().join();
+          return null;
+        });
+    assertEquals(List.of(true), trace);
   }
 }
