@@ -99,8 +99,11 @@ class Context extends Baton implements Stack {
       root = new Context(this);
     }
 
-    /** Whether each stack has an interrupt status of its own; else they are as one thread. */
-    abstract boolean keepsInterrupts();
+    /** Whether the interrupt status of a stack stays with it in the hand-over that is under way; else it goes along. */
+    abstract boolean keepsInterrupt();
+
+    /** Whether that of the thread itself is for the root alone. */
+    abstract boolean keepsInterruptForRoot();
 
     /** The stack that has the control, or is about to get it. */
     abstract Stack currentStack();
@@ -324,13 +327,13 @@ class Context extends Baton implements Stack {
   @SuppressWarnings("NullAway") // who carries is the root of a group
   private void bringInterrupt(Context platform, Context to) {
     if (!platform.thread.isInterrupted()) return;
-    if (!platform.group.keepsInterrupts()) to.bringInterrupt();
+    if (!platform.group.keepsInterruptForRoot()) to.bringInterrupt();
     else if (!thread.isInterrupted()) platform.interruptIsOwed = true;
   }
 
   /** Whether an interrupt of this stays here, and does not go along to {@code to}. */
   private boolean keepsInterrupt(Context to) {
-    return group != null && to.group != null && group.keepsInterrupts();
+    return group != null && to.group != null && group.keepsInterrupt();
   }
 
   /** This thread, which carries, is about to wait for {@code standing} or has been given the control: it is not to miss an interrupt. */

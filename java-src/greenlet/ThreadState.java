@@ -24,6 +24,10 @@ final class ThreadState extends Context.Group {
   private @Nullable Greenlet predecessor;
 
   // On the way from one greenlet to the next
+
+  /** In a cooperative tree: whether a scheduler goes on with something else, and not a greenlet with another part of itself. */
+  private boolean isApart;
+
   private @Nullable Greenlet origin;
   private @Nullable Object value;
   private @Nullable Throwable error;
@@ -84,7 +88,12 @@ final class ThreadState extends Context.Group {
   }
 
   @Override
-  boolean keepsInterrupts() {
+  boolean keepsInterrupt() {
+    return isApart;
+  }
+
+  @Override
+  boolean keepsInterruptForRoot() {
     return parking != null;
   }
 
@@ -172,7 +181,10 @@ final class ThreadState extends Context.Group {
     }
     Greenlet to = living(target);
     Greenlet from = current;
-    if (parking != null) requireMayPass(to, thrown == null ? sent : thrown);
+    if (parking != null) {
+      requireMayPass(to, thrown == null ? sent : thrown);
+      isApart = sent == SwitchArgs.RESUME;
+    }
     boolean starts = to.enter(this);
     depart(from, to, sent, thrown);
     if (to != from) {
@@ -203,6 +215,7 @@ final class ThreadState extends Context.Group {
       successor = null;
       predecessor = null;
     }
+    isApart = parking != null && heir != from;
     Greenlet to = living(heir);
     while (heir == from && displacementOf(to) != null) to = living(to.parent());
     try {

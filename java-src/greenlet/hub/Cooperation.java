@@ -4,7 +4,7 @@ import greenlet.CooperativeTree;
 import greenlet.Greenlet;
 import greenlet.Parking;
 import java.time.Duration;
-import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -33,7 +33,7 @@ final class Cooperation implements Parking {
 
   private final Tenant tenant;
   private final EventLoop loop;
-  private final Map<Greenlet, Blocked> blocked = new IdentityHashMap<>();
+  private final Map<Greenlet, Blocked> blocked = new LinkedHashMap<>();
   private volatile @Nullable CooperativeTree tree;
 
   Cooperation(Tenant tenant, EventLoop loop) {

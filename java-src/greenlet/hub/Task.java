@@ -601,6 +601,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
       }
       settle();
       end(how);
+      if (scheduler.isCooperative()) Thread.interrupted(); // its own, and nobody's from now on
     }
     scheduler.leave();
     return null;

@@ -19,9 +19,10 @@ import greenlet.testing.LeakCheck;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
+import java.io.IOException;
 import java.io.InputStream;
-import java.io.PipedInputStream;
-import java.io.PipedOutputStream;
+import java.io.InterruptedIOException;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -30,6 +31,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -979,8 +981,19 @@ class CooperationTest {
   void toldWhilePrinting() throws Throwable {
     possible();
     PrintStream before = System.err;
-    try (var in = new PipedInputStream(64);
-        var err = new PrintStream(new PipedOutputStream(in), true)) {
+    BlockingQueue<Integer> printed = new ArrayBlockingQueue<>(4);
+    OutputStream into =
+        new OutputStream() {
+          @Override
+          public void write(int b) throws IOException {
+            try {
+              printed.put(b);
+            } catch (InterruptedException e) {
+              throw new InterruptedIOException();
+            }
+          }
+        };
+    try (var err = new PrintStream(into, true)) {
       System.setErr(err);
       run(() -> {
         spawn("prints", () -> System.err.println("x".repeat(500)));
@@ -990,8 +1003,15 @@ class CooperationTest {
               throw new IllegalStateException("failed");
             });
         StringBuilder read = new StringBuilder();
-        while (read.indexOf("failed") < 0) read.append((char) in.read());
-        while (in.available() > 0) in.read();
+        while (read.indexOf("failed") < 0) read.append((char) (int) printed.take());
+        Task<?> rest =
+            spawn(
+                "rest",
+                () -> {
+                  while (true) printed.take();
+                });
+        Hub.sleep(SHORT);
+        rest.kill();
       });
     } finally {
       System.setErr(before);

@@ -10,7 +10,7 @@ import java.util.regex.Pattern;
  */
 public final class ParkInspector implements Runnable {
   private static final Pattern OF_TESTS =
-      Pattern.compile("greenlet\\.(hub\\.\\w+Test|hub\\.Park\\w+|testing\\.).*");
+      Pattern.compile("greenlet\\.(hub\\.\\w+Test|hub\\.(Park|Blocking)\\w+|testing\\.).*");
 
   /** For {@code greenlet.testing.Hubs}. */
   public ParkInspector() {}

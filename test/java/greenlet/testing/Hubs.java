@@ -1,6 +1,7 @@
 package greenlet.testing;
 
 import greenlet.hub.Hub;
+import java.time.Duration;
 
 /** Hubs for the tests of hubs: plain ones, or, by one switch, cooperative ones wherever that can be had. */
 public final class Hubs {
@@ -31,8 +32,13 @@ public final class Hubs {
     return switched(Hub.virtualTime());
   }
 
+  /** {@code -Dgreenlet.test.watchdog=SECONDS}: for a run by hand, under a watchdog that is to have nothing to report. */
+  private static final int WATCHDOG = Integer.getInteger("greenlet.test.watchdog", 0);
+
   /** The hub, made cooperative where the switch is on and the calling thread can run such a hub. */
   public static Hub switched(Hub hub) {
+    if (WATCHDOG > 0)
+      hub.watchdog(Duration.ofSeconds(WATCHDOG), held -> System.out.println("REPORT " + held));
     if (!COOPERATIVE || Thread.currentThread().isVirtual()) return hub;
     INSPECTOR.run();
     return hub.cooperative();
