@@ -203,11 +203,12 @@ final class Watchdog<H> {
             + ", and to ask one that runs for its stack can crash the JVM";
   }
 
+  /** Also where what is carried is blocked just now, and the thread waits for it. */
   private static boolean carries(List<StackTraceElement> stack) {
     return stack.stream()
         .anyMatch(frame ->
-            frame.getClassName().equals("java.lang.VirtualThread")
-                && frame.getMethodName().equals("runContinuation"));
+            frame.getClassName().equals("greenlet.Context")
+                && frame.getMethodName().equals("carry"));
   }
 
   /** Without the frames below a task's body. */
