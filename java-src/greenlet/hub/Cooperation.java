@@ -66,8 +66,8 @@ final class Cooperation implements Parking {
   /** What has been told already. */
   private @Nullable String told;
 
-  /** From now on deadlocks are looked for from time to time, and logged; not at all for null. */
-  void checkDeadlocks(@Nullable Duration period) {
+  /** From now on deadlocks are looked for from time to time, and logged. */
+  void checkDeadlocks(Duration period) {
     untilCheck = period;
   }
 
@@ -158,15 +158,11 @@ final class Cooperation implements Parking {
   private void giveUp() {
     List<Blocked> held = blocked.values().stream().filter(wait -> !wait.isReady).toList();
     if (!held.isEmpty())
-      LOG.log(
-          System.Logger.Level.WARNING,
-          () ->
-              "%s has come to its end, and gives up tasks that do not; what they hold, they hold for ever: %s"
-                  .formatted(tenant, tenant.listed()));
+      warn(
+          "%s has come to its end, and gives up tasks that do not; what they hold, they hold for ever: %s"
+              .formatted(tenant, tenant.listed()));
     for (Blocked wait : held) {
-      blocked.remove(wait.greenlet);
-      if (wait.mayBeAtMonitor) atMonitors--;
-      loop.endWaitForOutside(wait);
+      remove(wait.greenlet);
       wait.owner.giveUp();
     }
     nextGiveUp = loop.postAfter(AGAIN, this::giveUp);
@@ -205,12 +201,17 @@ final class Cooperation implements Parking {
   }
 
   @Override
-  @SuppressWarnings("NullAway") // it was parked
   public void resumed(Greenlet greenlet) {
-    Blocked over = blocked.remove(greenlet);
-    if (over.mayBeAtMonitor) atMonitors--;
-    loop.endWaitForOutside(over);
+    Blocked over = remove(greenlet);
     over.owner.goOn(over);
+  }
+
+  @SuppressWarnings("NullAway") // it was parked
+  private Blocked remove(Greenlet greenlet) {
+    Blocked wait = blocked.remove(greenlet);
+    if (wait.mayBeAtMonitor) atMonitors--;
+    loop.endWaitForOutside(wait);
+    return wait;
   }
 
   // In any thread

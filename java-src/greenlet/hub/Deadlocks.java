@@ -9,7 +9,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
+import java.util.stream.Collectors;
 
 /** Circles of tasks each of which is blocked by a lock of the JDK's that the next one holds. Only what is known, nothing guessed. */
 final class Deadlocks {
@@ -42,18 +42,15 @@ final class Deadlocks {
   }
 
   /** For people. */
-  static @Nullable String text(List<List<Blocked>> circles) {
-    if (circles.isEmpty()) return null;
-    StringBuilder all = new StringBuilder();
-    for (List<Blocked> circle : circles) {
-      if (!all.isEmpty()) all.append("; ");
-      all.append("each of these holds a lock that the one before it waits for: ");
-      for (int i = 0; i < circle.size(); i++)
-        all.append(i == 0 ? "" : ", ")
-            .append(circle.get(i).owner.who())
-            .append(" is ")
-            .append(circle.get(i));
-    }
-    return all.toString();
+  static String text(List<List<Blocked>> circles) {
+    return circles.stream().map(Deadlocks::textOf).collect(Collectors.joining("; "));
+  }
+
+  private static String textOf(List<Blocked> circle) {
+    return circle.stream()
+        .map(wait -> wait.owner.who() + " is " + wait)
+        .collect(
+            Collectors.joining(
+                ", ", "each of these holds a lock that the one before it waits for: ", ""));
   }
 }
