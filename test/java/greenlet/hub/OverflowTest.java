@@ -12,7 +12,9 @@ import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -23,24 +25,37 @@ class OverflowTest {
   /** So often without an overflow, so that nothing is loaded or linked when there is one. */
   private static final int WARM_UP = 50;
 
-  /** Whether the action has come to its end; set by a plain store, which cannot fail. */
-  private static boolean done;
+  /** In frames. Each try costs a stack trace, so that only those are made that are so close to where the action fitted the last time. */
+  private static final int MARGIN = 150;
 
-  /** Calls {@code action} on the last frames of the stack, so that it overflows, at first as early as can be, and later and later. */
-  private static int onTheEdge(int depth, Runnable action) {
+  /** The depth at which each kind of action fitted the last time. */
+  private static final Map<Class<?>, Integer> FITTED = new HashMap<>();
+
+  private static int tries;
+
+  /** Where the action has come to its end, or 0; set by a plain store, which cannot fail. */
+  private static int fitted;
+
+  /** Calls {@code action} on the last frames of the stack, so that it overflows, and then on each frame further out. */
+  private static void onTheEdge(int depth, int deepest, Runnable action) {
     try {
-      return onTheEdge(depth + 1, action);
+      onTheEdge(depth + 1, deepest, action);
     } catch (StackOverflowError edge) {
-      if (!done) action.run(); // where that overflows there is more room a frame further out
-      done = true;
-      return depth;
+      if (fitted > 0) return;
+      if (depth > deepest) throw edge;
+      tries++;
+      action.run(); // where that overflows there is more room a frame further out
+      fitted = depth;
     }
   }
 
   private static void untilItFits(Runnable action) {
-    done = false;
-    onTheEdge(0, action);
-    assertTrue(done);
+    Class<?> kind = action.getClass();
+    tries = fitted = 0;
+    onTheEdge(1, FITTED.getOrDefault(kind, Integer.MAX_VALUE - MARGIN) + MARGIN, action);
+    assertTrue(fitted > 0);
+    if (tries > 1) FITTED.put(kind, fitted);
+    else FITTED.remove(kind); // there was room for more: frames have become smaller
   }
 
   @RootTest
