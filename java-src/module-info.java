@@ -8,5 +8,6 @@ module greenlet {
   exports greenlet;
   exports greenlet.bridge;
   exports greenlet.hub;
+  exports greenlet.io;
   exports greenlet.tasklet;
 }

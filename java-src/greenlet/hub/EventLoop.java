@@ -3,6 +3,7 @@ package greenlet.hub;
 import greenlet.Greenlet;
 import greenlet.Headroom;
 import greenlet.Scheduler;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -105,6 +106,12 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Sets how the thread sleeps. */
   abstract void setSleeper(Sleeper sleeper);
+
+  /** In its thread: where tasks wait for channels, claimed. */
+  abstract Readiness claimReadiness() throws IOException;
+
+  /** In its thread: nothing runs outside of the tasks any longer for a while. Gives back what it held for channels, if nobody waits for one. */
+  void giveBack() {}
 
   /** Sets how long, in real time, virtual time waits for what is outside of the hub. */
   void setPatience(Duration limit) {
@@ -419,6 +426,17 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
       if (before == newSleeper) return;
       sleeper = newSleeper;
       before.close();
+    }
+
+    @Override
+    final Readiness claimReadiness() throws IOException {
+      if (sleeper instanceof ParkingSleeper) setSleeper(new Readiness(false));
+      return sleeper instanceof Readiness mine ? mine.claim() : SelectorThread.claim();
+    }
+
+    @Override
+    final void giveBack() {
+      if (sleeper instanceof Readiness mine && mine.isIdle()) setSleeper(new ParkingSleeper());
     }
 
     @Override

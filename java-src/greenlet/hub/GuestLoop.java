@@ -1,6 +1,7 @@
 package greenlet.hub;
 
 import greenlet.Greenlet;
+import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
@@ -78,6 +79,11 @@ final class GuestLoop extends EventLoop {
         ("the thread of %s never sleeps for it: it belongs to the event loop that the hub runs in; "
                 + "give a sleeper to a hub of realTime or virtualTime")
             .formatted(tenant()));
+  }
+
+  @Override
+  Readiness claimReadiness() throws IOException {
+    return SelectorThread.claim();
   }
 
   private void setAlarm(long next) {

@@ -4,6 +4,11 @@ import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.RootLocal;
 import greenlet.Scheduler;
+import java.io.IOException;
+import java.nio.channels.Channel;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.IllegalBlockingModeException;
+import java.nio.channels.SelectableChannel;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -679,6 +684,66 @@ public final class Hub implements Executor {
    */
   public static void noSwitch(Task.Action body) {
     noSwitch(callable(body));
+  }
+
+  /**
+   * Has the current task wait until a channel is ready: a socket, a server socket, a datagram, Unix domain or pipe channel, in
+   * non-blocking mode. One task at a time may wait for reading (or accepting), and one for writing (or connecting).
+   *
+   * <p>The hub's own thread waits in a selector from the first such wait on, until its run ends; one thread of the JVM's waits for
+   * all hubs of somebody else's event loops. In virtual time this is outside of the hub. A limit counts by the hub's clock, in
+   * milliseconds that are rounded up. The channel stays registered, and so non-blocking, until the hub's run ends.
+   *
+   * <p>Outside of any task, a thread's own hub runs meanwhile, as in {@link #sleep}; a thread without a hub, and that of a guest,
+   * blocks.
+   *
+   * @param channel what to wait for, in non-blocking mode
+   * @param ops which of its operations, as {@link java.nio.channels.SelectionKey} has them, or several
+   * @return those that are ready, at least one; an operation may block all the same, and is to be tried again
+   * @throws ClosedChannelException if the channel is closed; {@link java.nio.channels.AsynchronousCloseException} if by
+   *     {@link #close(Channel)} meanwhile
+   * @throws IOException if the system gives no selector
+   * @throws IllegalBlockingModeException if the channel is in blocking mode
+   * @throws IllegalArgumentException if the channel has no such operation
+   * @throws IllegalStateException if another task waits for it already: names both
+   */
+  public static int awaitReady(SelectableChannel channel, int ops) throws IOException {
+    return ready(channel, ops, null);
+  }
+
+  /**
+   * As {@link #awaitReady(SelectableChannel, int)}, for a limited time.
+   *
+   * @param channel what to wait for, in non-blocking mode
+   * @param ops which of its operations
+   * @param limit how long at most; zero only looks
+   * @return those that are ready; 0 if the time is over
+   * @throws IOException as there
+   */
+  public static int awaitReady(SelectableChannel channel, int ops, Duration limit)
+      throws IOException {
+    return ready(channel, ops, require(limit, LIMIT));
+  }
+
+  private static int ready(SelectableChannel channel, int ops, @Nullable Duration limit)
+      throws IOException {
+    require(channel, "there is no channel to wait for");
+    Hub here = currentIfAny();
+    if (here == null || (here.loop instanceof GuestLoop && !here.scheduler.isInTask()))
+      return Readiness.block(channel, ops, limit);
+    return here.scheduler.awaitReady(channel, ops, limit);
+  }
+
+  /**
+   * Closes a channel. Who waits for it, in whichever hub, goes on with an {@link java.nio.channels.AsynchronousCloseException}; its
+   * own {@code close} would wake nobody. The descriptor is given back when the hubs that have waited for it have looked again,
+   * which is at once where they sleep. May be called from any thread, and again.
+   *
+   * @param channel what to close
+   * @throws IOException if closing throws it
+   */
+  public static void close(Channel channel) throws IOException {
+    Readiness.close(require(channel, "there is no channel to close"));
   }
 
   /**

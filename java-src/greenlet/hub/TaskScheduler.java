@@ -4,6 +4,8 @@ import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.Headroom;
 import greenlet.Scheduler;
+import java.io.IOException;
+import java.nio.channels.SelectableChannel;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -317,6 +319,46 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     }
   }
 
+  /** Suspends the current task until the channel is ready for one of {@code ops}, or {@code limit}, if there is one, is over. */
+  int awaitReady(SelectableChannel channel, int ops, @Nullable Duration limit) throws IOException {
+    Readiness.requireUsable(channel, ops);
+    Task<?> me = requireCurrent();
+    Readiness all = loop.claimReadiness();
+    try {
+      return new ReadyWait(new Waiter<>(hub, channel, true)).await(me, all, channel, ops, limit);
+    } finally {
+      all.release();
+      giveBackIfOutside(me);
+    }
+  }
+
+  private record ReadyWait(Waiter<Integer> waiter) implements Readiness.Wait {
+    int await(
+        Task<?> me, Readiness all, SelectableChannel channel, int ops, @Nullable Duration limit)
+        throws IOException {
+      Readiness.Interest interest = all.begin(me, channel, ops, this);
+      EventLoop loop = waiter.hub().scheduler.loop;
+      Timers.Timer timer = null;
+      try {
+        if (limit != null) timer = loop.at(limit, () -> waiter.wake(0));
+        return waiter.awaitIn(me) & ops;
+      } finally {
+        if (timer != null) loop.cancel(timer);
+        interest.end(this);
+      }
+    }
+
+    @Override
+    public boolean wake(int ready) {
+      return waiter.wake(ready);
+    }
+
+    @Override
+    public void fail(Exception e) {
+      waiter.fail(e);
+    }
+  }
+
   /** The current task goes to the end of those that are ready. */
   @SuppressWarnings("NullAway") // it is running
   private void yield() {
@@ -366,7 +408,13 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
       current = outsider;
       outside = before;
       restIfIdle();
+      giveBackIfOutside(outsider);
     }
+  }
+
+  /** A thread's own hub does not end, and holds nothing while it is not waited in. */
+  void giveBackIfOutside(Task<?> me) {
+    if (me == outsider && main == null) loop.giveBack();
   }
 
   // In the thread's own stack

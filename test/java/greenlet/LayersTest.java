@@ -39,7 +39,8 @@ class LayersTest {
   }
 
   @Test
-  @DisplayName("The core knows no library, and no library another one")
+  @DisplayName(
+      "The core knows no library, and no library another one; but greenlet.io stands on greenlet.hub")
   void libraries() {
     noClasses()
         .that()
@@ -56,6 +57,13 @@ class LayersTest {
           .dependOnClassesThat(inAnotherLibraryThan("greenlet." + library))
           .check(CORE);
     }
+    noClasses()
+        .that()
+        .resideInAPackage("greenlet.io")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("greenlet.tasklet", "greenlet.bridge")
+        .check(CORE);
   }
 
   private static DescribedPredicate<JavaClass> inAnotherLibraryThan(String name) {
@@ -114,7 +122,7 @@ class LayersTest {
             Set.of("Greenlet", "Parking", "Scheduler", "SwitchListener", "ThreadState"),
             Set.of("Cursor", "Generator", "PulledTraversal", "PushedTraversal", "Traversal")),
         circlesOf("greenlet"));
-    for (String library : List.of("hub", "tasklet", "bridge")) {
+    for (String library : List.of("hub", "io", "tasklet", "bridge")) {
       Set<Set<String>> circles = circlesOf("greenlet." + library);
       assertTrue(circles.stream().allMatch(circle -> circle.size() <= 5), circles::toString);
     }
