@@ -11,6 +11,7 @@
   Ask           `current-task` `tasks` `task?` `task-name` `done?` `ready?` `successful?` `exception` `stack` `now`
                 `deadlocks`
   Wait          `sleep!` `await!` `offload` `wait` `iwait`; `Awaitable` with `wake!` and `fail!`; `waiter`
+  Channels      `readable!` `writable!` `close-channel!`; sockets and more are in greenlet.io
   Bound         `timeout` `scope` `no-switch`, and `timeout*` `scope*` `no-switch*`
   Between tasks `event` `set-event!` `clear-event!` `event-set?`; `async-result`; `semaphore` `lock` `acquire!` `release!`
                 `holding`; `queue` `put!` `take!` `offer!` `poll!` `peek!` `close!` `task-done!`: those of greenlet.hub.sync
@@ -29,6 +30,7 @@
            (greenlet GreenletExit)
            (greenlet.hub AsyncResult Completions Event Hub Pool Queue Task Waiter)
            (java.io Writer)
+           (java.nio.channels Channel SelectableChannel SelectionKey ServerSocketChannel SocketChannel)
            (java.util.concurrent Callable CompletionStage Future)
            (java.util.function BiConsumer BooleanSupplier Consumer)))
 
@@ -656,6 +658,49 @@
               (catch Throwable t
                 (when-let [f @give-up] (f))
                 (throw t))))))
+
+(defn- await-ready [^SelectableChannel channel ops options what]
+  (when-not (instance? SelectableChannel channel)
+    (refuse "what " what " waits for must be a selectable channel of java.nio; got " (shown channel)))
+  (let [{:keys [timeout]} (check-options options [:timeout] what)]
+    (if timeout
+      (not (zero? (Hub/awaitReady channel (int ops) (duration timeout))))
+      (not (zero? (Hub/awaitReady channel (int ops)))))))
+
+(defn readable!
+  "Has the current task wait until `channel`, of java.nio and in non-blocking mode, can be read or, if it is a server's, has a
+  connection to accept. True; false if `:timeout`, so many seconds, is over before. One task at a time may wait so.
+
+  ClosedChannelException if the channel is closed, by `close-channel!` also meanwhile. The channel stays registered with the hub, and
+  so non-blocking, until the hub's run ends.
+
+      (run (let [pipe (java.nio.channels.Pipe/open)]
+             (with-open [source (.source pipe), sink (.sink pipe)]
+               (.configureBlocking source false)
+               (readable! source {:timeout 0.001}))))   ;=> false"
+  ([channel] (readable! channel nil))
+  ([^SelectableChannel channel options]
+   (await-ready channel
+                (if (instance? ServerSocketChannel channel) SelectionKey/OP_ACCEPT SelectionKey/OP_READ)
+                options "readable!")))
+
+(defn writable!
+  "As `readable!`, until `channel` can be written or, if it is a socket's that is connecting, the connection can be finished."
+  ([channel] (writable! channel nil))
+  ([channel options]
+   (await-ready channel
+                (if (and (instance? SocketChannel channel) (.isConnectionPending ^SocketChannel channel))
+                  SelectionKey/OP_CONNECT
+                  SelectionKey/OP_WRITE)
+                options "writable!")))
+
+(defn close-channel!
+  "Closes `channel`, of java.nio. Who waits for it, in whichever hub, gets an AsynchronousCloseException; its own `close` would wake
+  nobody. May be called from any thread. nil."
+  [^Channel channel]
+  (when-not (instance? Channel channel)
+    (refuse "what close-channel! closes must be a channel of java.nio; got " (shown channel)))
+  (Hub/close channel))
 
 (defn offload
   "Calls `f` with `args` in a virtual thread of its own, for what blocks, while the current task alone waits. Its value; what

@@ -1,0 +1,104 @@
+(ns greenlet.io.socket
+  "Sockets for greenlet.io whose waits are the task's. In Java these are HubSocket and HubServerSocket of the package greenlet.io:
+  sockets of java.net, for all that takes such a one. `greenlet.io` has all names, too, and the examples refer to it."
+  (:require [greenlet.argument :refer [check-options duration refuse shown]])
+  (:import (greenlet.io HubServerSocket HubSocket)
+           (java.net InetSocketAddress ServerSocket Socket)
+           (java.time Duration)))
+
+(set! *warn-on-reflection* true)
+
+(defn- millis [seconds]
+  (int (max 1 (min Integer/MAX_VALUE (.toMillis (.plusNanos ^Duration (duration seconds) 999999))))))
+
+(def ^:private socket-options [:timeout :no-delay :keep-alive :linger :send-buffer :receive-buffer :reuse-address])
+
+(defn- set-options [^Socket socket {:keys [timeout no-delay keep-alive linger send-buffer receive-buffer reuse-address]}]
+  (when timeout (.setSoTimeout socket (millis timeout)))
+  (when (some? no-delay) (.setTcpNoDelay socket (boolean no-delay)))
+  (when (some? keep-alive) (.setKeepAlive socket (boolean keep-alive)))
+  (when (some? linger) (.setSoLinger socket (boolean linger) (if linger (int linger) 0)))
+  (when send-buffer (.setSendBufferSize socket (int send-buffer)))
+  (when receive-buffer (.setReceiveBufferSize socket (int receive-buffer)))
+  (when (some? reuse-address) (.setReuseAddress socket (boolean reuse-address)))
+  socket)
+
+(defn- port-number [port]
+  (if (and (integer? port) (<= 0 (long port) 65535))
+    (int port)
+    (refuse "a port is a number from 0 to 65535; got " (shown port))))
+
+(defn connect
+  "A HubSocket that is connected to `host`, a name or an address, and `port`, by the first of the host's addresses that answers. A name
+  is looked up in another thread while the task waits. It is a java.net.Socket, for `with-open`, for clojure.java.io and for all that
+  takes one. Outside of tasks it blocks its thread. Options:
+
+  :timeout          how many seconds each read waits at most, else java.net's SocketTimeoutException; the socket stays usable
+  :connect-timeout  how many seconds connecting takes at most for each address
+  :no-delay :keep-alive :reuse-address   true or false
+  :linger           seconds, or false
+  :send-buffer :receive-buffer           bytes
+  :bind             a port of this machine's to connect from
+
+      (run (with-open [server (listen 0 {:host \"localhost\"})]
+             (spawn #(with-open [s (accept! server)] (spit s \"hello\")))
+             (with-open [s (connect \"localhost\" (port server))] (slurp s))))   ;=> \"hello\""
+  (^HubSocket [host port] (connect host port nil))
+  (^HubSocket [host port options]
+   (let [{:keys [connect-timeout bind] :as options}
+         (check-options options (conj socket-options :connect-timeout :bind) "connect")
+         port (port-number port)
+         socket (HubSocket.)]
+     (when-not (string? host) (refuse "the host to connect to is a string; got " (shown host)))
+     (try
+       (set-options socket options)
+       (when bind (.bind socket (InetSocketAddress. (port-number bind))))
+       (.connect socket (InetSocketAddress/createUnresolved host port) (if connect-timeout (millis connect-timeout) 0))
+       socket
+       (catch Throwable t
+         (.close socket)
+         (throw t))))))
+
+(defn listen
+  "A HubServerSocket that is bound to `port`, 0 for one that is free. It is a java.net.ServerSocket. Options:
+
+  :host           an address of this machine's; all, by default
+  :backlog        how many connections wait to be accepted at most; 50, by default
+  :timeout        how many seconds `accept!` waits at most, else java.net's SocketTimeoutException
+  :receive-buffer bytes, of accepted sockets
+  :reuse-address :reuse-port   true or false"
+  (^HubServerSocket [port] (listen port nil))
+  (^HubServerSocket [port options]
+   (let [{:keys [^String host backlog timeout receive-buffer reuse-address reuse-port]}
+         (check-options options [:host :backlog :timeout :receive-buffer :reuse-address :reuse-port] "listen")
+         port (port-number port)
+         server (HubServerSocket.)]
+     (try
+       (when timeout (.setSoTimeout server (millis timeout)))
+       (when receive-buffer (.setReceiveBufferSize server (int receive-buffer)))
+       (when (some? reuse-address) (.setReuseAddress server (boolean reuse-address)))
+       (when (some? reuse-port)
+         (.setOption server java.net.StandardSocketOptions/SO_REUSEPORT (boolean reuse-port)))
+       (.bind server (if host (InetSocketAddress. host (int port)) (InetSocketAddress. (int port))) (int (or backlog 50)))
+       server
+       (catch Throwable t
+         (.close server)
+         (throw t))))))
+
+(defn port
+  "The port that a server listens at, or a socket is bound to here."
+  [x]
+  (cond
+    (instance? ServerSocket x) (.getLocalPort ^ServerSocket x)
+    (instance? Socket x) (.getLocalPort ^Socket x)
+    :else (refuse "what has a port is a socket; got " (shown x))))
+
+(defn accept!
+  "Has the current task wait for a connection to `server`; its socket. Options: those of `connect` that concern reads and writes."
+  (^HubSocket [server] (accept! server nil))
+  (^HubSocket [^HubServerSocket server options]
+   (check-options options socket-options "accept!")
+   (when-not (instance? HubServerSocket server)
+     (refuse "what accepts must be a server socket, as `listen` makes them; got " (shown server)))
+   (let [socket (.accept server)]
+     (set-options socket options))))
