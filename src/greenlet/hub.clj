@@ -65,15 +65,18 @@
 
 ;; Running
 
-(def ^:private run-options [:time :hold :patience :on-failure :raise-failures :watchdog :cooperative :grace])
+(def ^:private run-options [:time :hold :patience :on-failure :raise-failures :watchdog :cooperative :grace :offload-bound])
 
 (defn- with-options
   "`hub`, with those options that `run` and `hub-on` have in common."
-  ^Hub [^Hub hub {:keys [cooperative grace watchdog]}]
+  ^Hub [^Hub hub {:keys [cooperative grace offload-bound watchdog]}]
   (when cooperative (.cooperative hub))
   (when (some? grace)
     (when-not cooperative (refuse ":grace is for :cooperative true: no other hub has tasks that a kill cannot end"))
     (.grace hub (duration grace)))
+  (when (some? offload-bound)
+    (when-not (int? offload-bound) (refuse ":offload-bound is a number of threads, 1 or more; got " (shown offload-bound)))
+    (.offloadBound hub (int offload-bound)))
   (if (some? watchdog) (.watchdog hub (duration watchdog)) hub))
 
 (defn- new-hub ^Hub [time hold patience]
@@ -102,6 +105,8 @@
                      `locking`, promises, sockets, Thread/sleep, at any depth. Takes a flag of the JVM's; see doc/cooperative.md
     :grace           for a cooperative hub: at its end `run` waits for so many seconds at most for tasks that are blocked although
                      they have been killed, then gives them up; by default it waits, and logs who they are every ten seconds
+    :offload-bound   how many calls `offload` runs at a time; further ones wait in order. By default 256, because the JDK makes no
+                     more carriers of virtual threads
 
       (run* #(now) {:time :virtual})   ;=> 0.0
       (run* #(do (spawn (fn [] (throw (Exception. \"broken\")))) (sleep! 1)) {:raise-failures true})   ; throws Exception: broken"
@@ -145,8 +150,8 @@
   "A new hub within an event loop of somebody else's: `executor`, a java.util.concurrent.Executor or a function of a
   Runnable, runs what it is given later, always in the same thread. The hub runs one round of ready tasks at a time, never
   blocks that thread, and runs as soon as it has tasks. Its timers are the JDK's, or those of `:timers`, a
-  ScheduledExecutorService. With `:cooperative true` blocking calls in its tasks give way, as for `run*`; `:watchdog` is that of
-  `run*`, too. `spawn` takes it as `:hub`.
+  ScheduledExecutorService. With `:cooperative true` blocking calls in its tasks give way, as for `run*`; `:watchdog` and
+  `:offload-bound` are those of `run*`, too. `spawn` takes it as `:hub`.
 
       (let [loop (java.util.concurrent.Executors/newSingleThreadExecutor)]
         (try
@@ -157,7 +162,7 @@
   WrongThreadException there, and told to the handler of `on-failure!`."
   (^Hub [executor] (hub-on executor nil))
   (^Hub [executor options]
-   (check-options options [:timers :watchdog :cooperative] "hub-on")
+   (check-options options [:timers :watchdog :cooperative :offload-bound] "hub-on")
    (-> (Hub/on (cond
                  (instance? java.util.concurrent.Executor executor) executor
                  (ifn? executor) (reify java.util.concurrent.Executor (execute [_ r] (executor r)))

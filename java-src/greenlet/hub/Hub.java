@@ -69,9 +69,11 @@ public final class Hub implements Executor {
 
   static final String BODY = "there is no body to run";
   static final String LIMIT = "a limit is needed; where there is none, call the body itself";
+  private static final int OFFLOAD_BOUND = 256;
   private static final String SOURCE = "there is nothing to wait for";
 
   final TaskScheduler scheduler;
+  final Waiter.Places places = new Waiter.Places(this, OFFLOAD_BOUND);
   private @Nullable Duration watchdogLimit;
   private final EventLoop loop;
 
@@ -437,6 +439,27 @@ public final class Hub implements Executor {
   }
 
   /**
+   * Sets how many calls {@link #offload} runs at a time, each in a thread of its own. Further ones wait in order; a wait can be given
+   * up by a limit or a kill. A call that was given up counts until it has ended. The bound is 256 unless set: a call that blocks a
+   * virtual thread on a file takes one of the carriers of virtual threads, of which the JDK makes no more than 256. What {@link
+   * #awaitFuture} and {@link Waiter#wakeWith} start does not count. If an offloaded call waits for another one of the same hub, the
+   * bound must be larger than such a chain is long. Called from the hub's thread, or before it runs.
+   *
+   * @param bound how many, 1 or more
+   * @return this hub
+   * @throws IllegalArgumentException if the bound is less than 1
+   * @throws WrongThreadException if the hub runs in another thread
+   */
+  public Hub offloadBound(int bound) {
+    if (bound < 1)
+      throw new IllegalArgumentException(
+          "a hub needs 1 thread or more to offload to: got " + bound);
+    if (loop.root() != null) scheduler.requireHere("set the bound of the offloaded calls of");
+    places.setBound(bound);
+    return this;
+  }
+
+  /**
    * The time of this hub. Called from its thread.
    *
    * @return how long ago it was made, by its own clock
@@ -748,7 +771,8 @@ public final class Hub implements Executor {
 
   /**
    * Runs what blocks in a virtual thread of its own, while the current task alone waits. If the wait is given up, by a limit
-   * or by a kill, that thread is interrupted, and not waited for.
+   * or by a kill, that thread is interrupted, and not waited for. A hub has a {@linkplain #offloadBound bound} of such threads at a
+   * time; if they are all in use, the task first waits, in order, until one has ended.
    *
    * @param call what to run
    * @param <T> the type of its result
@@ -756,7 +780,7 @@ public final class Hub implements Executor {
    */
   public static <T extends @Nullable Object> T offload(Callable<? extends T> call) {
     require(call, "there is nothing to run in another thread");
-    return new Waiter<T>(current(), call, true).awaitCall(call, () -> false);
+    return current().places.call(call);
   }
 
   /**

@@ -4,12 +4,15 @@ import greenlet.Greenlet;
 import greenlet.Headroom;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.Queue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -89,12 +92,101 @@ public final class Waiter<T extends @Nullable Object> {
 
   /** Waits for what another thread calls; to give up interrupts that. */
   T awaitCall(Callable<? extends T> call, BooleanSupplier isComplete) {
-    Thread thread = wakeWith(call, isComplete);
+    return awaitThread(wakeWith(call, isComplete));
+  }
+
+  private T awaitThread(Thread thread) {
     try {
       return await();
     } catch (Throwable t) {
       thread.interrupt();
       throw t;
+    }
+  }
+
+  /**
+   * The places that a hub has for threads that run what blocks. A place is held until its thread ends, also if nobody waits for that any
+   * longer. Whoever finds none waits in order. Taken in the hub's thread, given back in any.
+   */
+  static final class Places {
+    /*
+     * No lock: a task must not be blocked here in a cooperative hub. Whoever adds a waiter, or gives a place back, does so first and
+     * then hands out what is free, so that one of two who come at once sees what the other has done.
+     */
+
+    private final Hub hub;
+    private final Queue<Waiter<@Nullable Object>> waiting = new ConcurrentLinkedQueue<>();
+    private final AtomicInteger free;
+    private int bound;
+
+    Places(Hub hub, int bound) {
+      this.hub = hub;
+      this.bound = bound;
+      free = new AtomicInteger(bound);
+    }
+
+    void setBound(int newBound) {
+      free.addAndGet(newBound - bound);
+      bound = newBound;
+      handOut();
+    }
+
+    /** Calls {@code call} in a virtual thread that holds a place, while the current task waits. */
+    <T extends @Nullable Object> T call(Callable<? extends T> call) {
+      take();
+      var over = new Waiter<T>(hub, call, true);
+      Thread thread;
+      try {
+        thread = over.wakeWith(() -> callAndGiveBack(call));
+      } catch (Throwable t) { // there is no such thread
+        giveBack();
+        throw t;
+      }
+      return over.awaitThread(thread);
+    }
+
+    private <T extends @Nullable Object> T callAndGiveBack(Callable<? extends T> call)
+        throws Exception {
+      try {
+        return call.call();
+      } finally {
+        giveBack();
+      }
+    }
+
+    private void take() {
+      Headroom.requireMore();
+      if (waiting.isEmpty() && tryTake()) return;
+      var place =
+          new Waiter<@Nullable Object>(
+              hub, "a free thread to offload to, of " + bound + " (see offloadBound)", true);
+      waiting.add(place);
+      handOut();
+      try {
+        place.await();
+      } catch (Throwable thrown) {
+        waiting.remove(place);
+        if (!place.fail(thrown) && Outcome.of(null) == place.outcome) giveBack();
+        throw thrown;
+      }
+    }
+
+    private boolean tryTake() {
+      for (int now = free.get(); now > 0; now = free.get())
+        if (free.compareAndSet(now, now - 1)) return true;
+      return false;
+    }
+
+    private void giveBack() {
+      free.incrementAndGet();
+      handOut();
+    }
+
+    private void handOut() {
+      while (!waiting.isEmpty() && tryTake()) {
+        Waiter<@Nullable Object> first = waiting.poll();
+        if (first == null || !first.wake(null)) free.incrementAndGet();
+      }
     }
   }
 
