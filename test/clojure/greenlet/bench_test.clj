@@ -48,15 +48,24 @@
   (refuses 2 "no core of greenlet-clj" ["bin/bench" "--against" "README.md"]))
 
 (def ^:private echo-row
-  "Of a server's name, and the CPU time of a request under each of three loads."
-  #"(?m)^\| (.+?) \|(?: \d+\.\d ± \d+\.\d \(\S+\) \|){3}$")
+  "Of a server's name, the CPU time of a request under each of four loads, and the heap of a connection under the last two, of which
+  what is no JVM has none."
+  #"(?m)^\| (.+?) \|(?: \d+\.\d ± \d+\.\d \(\S+\) \|){4}((?: \d+\.\d ± \d+\.\d \|){2})?")
 
 (deftest ^:bench echo-servers-answer
-  (let [{:keys [out]} (prints ["| 1 | 100 | 100 of 1000 |"] ["bin/bench" "--echo" "--quick"] :seconds 300)
-        servers (map second (re-seq echo-row out))]
-    (is (= 8 (count servers)) out)
-    (is (= "raw NIO, a selector" (first servers))))
-  (refuses 2 "no server matches Netty" ["bin/bench" "--echo" "Netty"]))
+  (let [{:keys [out]} (prints ["| 1 | 100 | 100 of 1000 | 100 of 10000 |"] ["bin/bench" "--echo" "--quick"] :seconds 300)
+        [of-java others] ((juxt filter remove) #(nth % 2) (re-seq echo-row out))]
+    (is (= 9 (count of-java)) out)
+    (is (= "raw NIO, a selector" (second (first of-java))))
+    (is (contains? #{[] ["gevent"]} (map second others)) out))
+  (refuses 2 "no server matches Twisted" ["bin/bench" "--echo" "Twisted"]))
+
+(deftest ^:bench an-echo-server-that-is-not-there-is-left-out
+  (with-temp-dir [dir]
+    (spit (io/file dir "gevent.py") "raise ImportError")
+    (let [{:keys [err]} (prints ["| raw NIO, a selector |"] ["bin/bench" "--echo" "--quick" "gevent"]
+                                :env {"PYTHONPATH" dir}, :seconds 300)]
+      (is (str/includes? err "its row is left out")))))
 
 (deftest ^:bench an-unknown-option-is-refused
   (refuses 2 "unknown option --fast" ["bin/bench" "--fast"]))

@@ -1,8 +1,11 @@
 package greenlet.bench;
 
+import greenlet.bench.EchoServer.Question;
 import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,19 +14,25 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Measures the CPU time that an echo server's process takes for a request, in JVMs of their own, which take turns; this one has the
- * clients. Plain sockets in a cooperative hub stand beside virtual threads and a selector.
+ * Measures the CPU time that an echo server's process takes for a request, and its live heap a connection. The servers, each in a
+ * process of its own, take turns; this one has the clients.
  */
 final class Echo {
   private static final String USAGE = "bench --echo [--quick] [--forks N] [PATTERN]";
 
-  private record Server(String name, String kind, List<String> options) {}
+  private record Server(String name, String kind, List<String> options) {
+    boolean isJava() {
+      return !kind.equals(GEVENT);
+    }
+  }
 
+  private static final String GEVENT = "gevent";
   private static final String RAW = "raw NIO, a selector";
 
   private static final List<String> CONTINUATION =
@@ -41,27 +50,43 @@ final class Echo {
   private static final List<Server> SERVERS =
       List.of(
           new Server(RAW, "nio", List.of()),
-          new Server("cooperative hub on C", "hub", CONTINUATION),
-          new Server("cooperative hub on VC", "hub", CARRIED),
-          new Server("cooperative hub on C, pollerMode=1", "hub", with(CONTINUATION)),
-          new Server("cooperative hub on VC, pollerMode=1", "hub", with(CARRIED)),
+          new Server("Netty, one event loop", "netty", List.of()),
+          new Server("cooperative hub on C", "cooperative", CONTINUATION),
+          new Server("cooperative hub on VC", "cooperative", CARRIED),
+          new Server("cooperative hub on C, pollerMode=1", "cooperative", with(CONTINUATION)),
+          new Server("cooperative hub on VC, pollerMode=1", "cooperative", with(CARRIED)),
           new Server("virtual threads, one carrier", "threads", ONE_CARRIER),
           new Server("virtual threads, one carrier, pollerMode=1", "threads", with(ONE_CARRIER)),
-          new Server("virtual threads", "threads", List.of()));
+          new Server("virtual threads", "threads", List.of()),
+          new Server("gevent", GEVENT, List.of()));
 
   private static List<String> with(List<String> options) {
     return Stream.concat(options.stream(), PLATFORM_POLLERS.stream()).toList();
   }
 
   private record Load(int active, int connections) {
+    boolean hasIdle() {
+      return active < connections;
+    }
+
+    String heap() {
+      return "heap of " + connections;
+    }
+
     @Override
     public String toString() {
       return active == connections ? "" + active : active + " of " + connections;
     }
   }
 
+  /** In ascending order, as a server's connections stay. */
   private static final List<Load> LOADS =
-      List.of(new Load(1, 1), new Load(100, 100), new Load(100, 1000));
+      List.of(new Load(1, 1), new Load(100, 100), new Load(100, 1000), new Load(100, 10_000));
+
+  private static final int FIRST_WARM_UP_MILLIS = 2000;
+  private static final int WARM_UP_MILLIS = 1000;
+  private static final int MEASURED_MILLIS = 2000;
+  private static final int QUICK_MILLIS = 50;
 
   private boolean quick;
   private int forks = 5;
@@ -69,8 +94,11 @@ final class Echo {
   private Pattern pattern = Pattern.compile("");
   private final List<Server> servers;
 
-  /** Microseconds a request, one for each fork, by server and load. */
-  private final Map<Server, Map<Load, List<Double>>> samples = new LinkedHashMap<>();
+  /** One for each fork, by server and what was measured: microseconds a request, or bytes a connection. */
+  private final Map<Server, Map<String, List<Double>>> samples = new LinkedHashMap<>();
+
+  /** How many connections each of its hubs had, one line for each fork, by server. */
+  private final Map<Server, List<String>> shares = new LinkedHashMap<>();
 
   private final List<String> failures = new ArrayList<>();
 
@@ -93,89 +121,157 @@ final class Echo {
   }
 
   int run() throws IOException, InterruptedException {
+    Optional<String> python = python();
     for (int fork = 1; fork <= forks; fork++) {
       for (Server server : servers) {
+        if (!server.isJava() && python.isEmpty()) {
+          if (fork == 1)
+            Main.say("no python3 on the path has the package gevent; its row is left out");
+          continue;
+        }
         Main.say(server.name + ", " + fork + " of " + forks);
         try {
-          measure(server);
+          measure(server, server.isJava() ? java(server) : List.of(python.get(), script()));
         } catch (IOException e) {
           failures.add(server.name + ": " + e.getMessage());
         }
       }
     }
     List<Measurement> measured = new ArrayList<>();
-    samples.forEach((server, loads) ->
-        loads.forEach((load, micros) -> measured.add(measurement(server, load, micros))));
+    samples.forEach((server, all) ->
+        all.forEach((what, values) -> measured.add(measurement(server, what, values))));
     print(measured);
     if (json != null) Files.write(json, measured.stream().map(Measurement::toJson).toList());
     failures.forEach(Main::say);
     return failures.isEmpty() ? 0 : 1;
   }
 
-  private void measure(Server server) throws IOException, InterruptedException {
+  /** The first python3 on the path that has gevent. */
+  private static Optional<String> python() throws InterruptedException {
+    for (String directory : System.getenv("PATH").split(File.pathSeparator)) {
+      String python = Path.of(directory, "python3").toString();
+      if (Main.hasModule(python, "gevent")) return Optional.of(python);
+    }
+    return Optional.empty();
+  }
+
+  private static String script() {
+    return Path.of(URI.create(Echo.class.getResource("echo.py").toString())).toString();
+  }
+
+  private List<String> java(Server server) {
     List<String> options = new ArrayList<>(server.options);
     if (!quick) options.addAll(Main.HEAP);
+    return Main.java(options, EchoServer.class, List.of(server.kind));
+  }
+
+  private void measure(Server server, List<String> command)
+      throws IOException, InterruptedException {
     Process process =
-        new ProcessBuilder(Main.java(options, EchoServer.class, List.of(server.kind)))
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
-    try (BufferedReader told = process.inputReader();
-        PrintStream asks =
-            new PrintStream(process.getOutputStream(), true, StandardCharsets.UTF_8)) {
-      int port = (int) number(told);
-      for (Load load : LOADS) {
-        double micros = measure(load, port, told, asks);
-        samples
-            .computeIfAbsent(server, s -> new LinkedHashMap<>())
-            .computeIfAbsent(load, l -> new ArrayList<>())
-            .add(micros);
-      }
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    try (Control control = new Control(process);
+        EchoLoad clients = new EchoLoad((int) control.number())) {
+      for (Load load : LOADS) measure(server, load, clients, control);
+      String shares = control.ask(Question.CONNECTIONS);
+      if (shares.contains(" "))
+        this.shares.computeIfAbsent(server, s -> new ArrayList<>()).add(shares);
     } finally {
       // it is told by the end of its input
       if (!process.waitFor(10, TimeUnit.SECONDS)) process.destroyForcibly();
     }
   }
 
-  private double measure(Load load, int port, BufferedReader told, PrintStream asks)
+  private void measure(Server server, Load load, EchoLoad clients, Control control)
       throws IOException {
-    try (EchoLoad clients = new EchoLoad(port, load.connections, load.active)) {
-      clients.run(quick ? 50 : 2000);
-      asks.println();
-      long before = number(told);
-      long requests = clients.run(quick ? 50 : 2000);
-      asks.println();
-      return (number(told) - before) / 1e3 / requests;
+    boolean isWeighed = server.isJava() && load.hasIdle();
+    int connections = clients.size();
+    long heap = isWeighed ? control.number(Question.HEAP) : 0;
+    clients.growTo(load.connections);
+    if (isWeighed) {
+      double grown = control.number(Question.HEAP) - heap;
+      add(server, load.heap(), grown / (load.connections - connections));
+    }
+    int warmUp = connections == 0 ? FIRST_WARM_UP_MILLIS : WARM_UP_MILLIS;
+    clients.run(load.active, quick ? QUICK_MILLIS : warmUp);
+    long before = control.number(Question.CPU);
+    long requests = clients.run(load.active, quick ? QUICK_MILLIS : MEASURED_MILLIS);
+    long taken = control.number(Question.CPU) - before;
+    add(server, load.toString(), taken / 1e3 / requests);
+  }
+
+  private void add(Server server, String what, double value) {
+    samples
+        .computeIfAbsent(server, s -> new LinkedHashMap<>())
+        .computeIfAbsent(what, w -> new ArrayList<>())
+        .add(value);
+  }
+
+  /** Asks a server's process. */
+  private static final class Control implements AutoCloseable {
+    private final BufferedReader told;
+    private final PrintStream asks;
+
+    Control(Process process) {
+      told = process.inputReader();
+      asks = new PrintStream(process.getOutputStream(), true, StandardCharsets.UTF_8);
+    }
+
+    String ask(Question question) throws IOException {
+      asks.println(question);
+      return line();
+    }
+
+    long number(Question question) throws IOException {
+      return Long.parseLong(ask(question));
+    }
+
+    /** What it tells without being asked. */
+    long number() throws IOException {
+      return Long.parseLong(line());
+    }
+
+    private String line() throws IOException {
+      String line = told.readLine();
+      if (line == null) throw new IOException("the server has ended");
+      return line;
+    }
+
+    @Override
+    public void close() throws IOException {
+      asks.close();
+      told.close();
     }
   }
 
-  private static long number(BufferedReader told) throws IOException {
-    String line = told.readLine();
-    if (line == null) throw new IOException("the server has ended");
-    return Long.parseLong(line);
-  }
-
-  private static Measurement measurement(Server server, Load load, List<Double> micros) {
+  private static Measurement measurement(Server server, String what, List<Double> values) {
     return new Measurement(
-        server.name, "Echo." + load, micros.stream().mapToDouble(Double::doubleValue).toArray());
+        server.name, "Echo." + what, values.stream().mapToDouble(Double::doubleValue).toArray());
   }
 
   private void print(List<Measurement> measured) {
     System.out.println(Table.machine());
     if (quick) System.out.println("This was a short run: the numbers mean nothing.");
+    List<Load> weighed = LOADS.stream().filter(Load::hasIdle).toList();
     System.out.print("\n| µs of CPU a request (in raw NIO) |");
     for (Load load : LOADS) System.out.print(" " + load + " |");
-    System.out.println("\n" + "|---".repeat(1 + LOADS.size()) + "|");
-    for (Server server : servers) {
+    for (Load load : weighed)
+      System.out.print(" KB of heap for each of " + load.connections + " |");
+    System.out.println("\n" + "|---".repeat(1 + LOADS.size() + weighed.size()) + "|");
+    for (Server server : samples.keySet()) {
       System.out.print("| " + server.name + " |");
-      for (Load load : LOADS) System.out.print(" " + cell(measured, server.name, load) + " |");
+      for (Load load : LOADS) System.out.print(" " + time(measured, server.name, load) + " |");
+      for (Load load : weighed) System.out.print(" " + heap(measured, server.name, load) + " |");
       System.out.println();
     }
+    shares.forEach((server, lines) ->
+        System.out.println(
+            "\nConnections by hub, " + server.name + ": " + String.join("; ", lines)));
   }
 
-  private static String cell(List<Measurement> measured, String server, Load load) {
-    Measurement m = find(measured, server, load);
+  private static String time(List<Measurement> measured, String server, Load load) {
+    Measurement m = find(measured, server, load.toString());
     if (m == null) return "";
-    Measurement raw = find(measured, RAW, load);
+    Measurement raw = find(measured, RAW, load.toString());
     return String.format(
         Locale.ROOT,
         "%.1f ± %.1f (%.2f)",
@@ -184,9 +280,16 @@ final class Echo {
         raw == null ? Double.NaN : m.median() / raw.median());
   }
 
-  private static Measurement find(List<Measurement> measured, String server, Load load) {
+  private static String heap(List<Measurement> measured, String server, Load load) {
+    Measurement m = find(measured, server, load.heap());
+    return m == null
+        ? ""
+        : String.format(Locale.ROOT, "%.1f ± %.1f", m.median() / 1e3, m.spread() / 1e3);
+  }
+
+  private static Measurement find(List<Measurement> measured, String server, String what) {
     return measured.stream()
-        .filter(m -> m.column().equals(server) && m.benchmark().equals("Echo." + load))
+        .filter(m -> m.column().equals(server) && m.benchmark().equals("Echo." + what))
         .findFirst()
         .orElse(null);
   }

@@ -16,36 +16,45 @@ final class EchoLoad implements AutoCloseable {
   private static final int LONGS = 8;
   private static final int LIMIT_MILLIS = 10_000;
 
+  /** So many at most wait for the server to accept them: fewer than fit into its backlog. */
+  private static final int BATCH = 250;
+
+  private final InetSocketAddress address;
   private final Selector selector = Selector.open();
   private final List<Client> clients = new ArrayList<>();
-  private final int active;
   private int waiting;
 
-  /** Connects them all, and has each of them served once. */
-  EchoLoad(int port, int connections, int active) throws IOException {
-    this.active = active;
-    var address = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
-    try {
-      for (int i = 0; i < connections; i++) clients.add(new Client(SocketChannel.open(address)));
-      send(connections);
+  EchoLoad(int port) throws IOException {
+    address = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
+  }
+
+  /** How many connections there are. */
+  int size() {
+    return clients.size();
+  }
+
+  /** Connects more, until there are so many connections, and has each new one served once. */
+  void growTo(int connections) throws IOException {
+    while (clients.size() < connections) {
+      int first = clients.size();
+      int next = Math.min(connections, first + BATCH);
+      while (clients.size() < next) clients.add(new Client(SocketChannel.open(address)));
+      send(first, next);
       while (waiting > 0) receive(true);
-    } catch (Throwable t) {
-      close();
-      throw t;
     }
   }
 
-  /** How many requests the active ones have been served in about so long: all that they have sent. */
-  long run(long millis) throws IOException {
+  /** How many requests so many of them have been served in about so long: all that they have sent. */
+  long run(int active, long millis) throws IOException {
     long end = System.nanoTime() + millis * 1_000_000;
     long served = 0;
-    send(active);
+    send(0, active);
     while (waiting > 0) served += receive(System.nanoTime() >= end);
     return served;
   }
 
-  private void send(int count) throws IOException {
-    for (Client client : clients.subList(0, count)) client.send();
+  private void send(int from, int to) throws IOException {
+    for (Client client : clients.subList(from, to)) client.send();
   }
 
   /** How many have been served; each of these sends once more, unless this is the end. */

@@ -16,15 +16,31 @@ import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 /**
- * Sends back what it gets, in a process of its own. Prints its port, and for each line that it reads the CPU time that the
- * process has taken, in nanoseconds; ends when there are no more. Argument: its kind.
+ * Sends back what it gets, in a process of its own. Prints its port, and an answer for each {@link Question} that it reads; ends
+ * when there are no more. Argument: its kind.
  */
 final class EchoServer {
   private static final int BACKLOG = 1000;
   private static final int BUFFER = 512;
+
+  /** What it may be asked, by a line with the name. */
+  enum Question {
+    /** The CPU time that the process has taken, in nanoseconds. */
+    CPU,
+    /** The live heap, in bytes. */
+    HEAP,
+    /** How many connections each hub has served, separated by spaces; an empty line where there is no hub. */
+    CONNECTIONS
+  }
+
+  private static final Map<Hub, LongAdder> CONNECTIONS = new ConcurrentHashMap<>();
 
   private interface Handler {
     void run() throws IOException;
@@ -35,11 +51,10 @@ final class EchoServer {
   public static void main(String[] args) throws Exception {
     switch (args[0]) {
       case "nio" -> select(ServerSocketChannel.open().bind(address(), BACKLOG));
-      case "hub" -> {
+      case "netty" -> serveControl(NettyEcho.start(address(), BACKLOG));
+      case "cooperative" -> {
         ServerSocket server = bind();
-        Hub.realTime()
-            .cooperative()
-            .run(() -> accept(server, handler -> Hub.current().spawn(handler::run)));
+        Hub.realTime().cooperative().run(() -> accept(server, EchoServer::spawn));
       }
       case "threads" -> {
         ServerSocket server = bind();
@@ -56,18 +71,29 @@ final class EchoServer {
   }
 
   private static void serveControl(int port) {
-    var system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     System.out.println(port);
     Thread.ofPlatform()
         .daemon()
         .start(() -> {
           var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-          lines.lines().forEach(line -> System.out.println(system.getProcessCpuTime()));
+          lines.lines().map(Question::valueOf).map(EchoServer::answer).forEach(System.out::println);
           System.exit(0);
         });
   }
 
-  // Plain sockets: the same code for a hub and for virtual threads
+  private static String answer(Question question) {
+    return switch (question) {
+      case CPU -> {
+        var system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+        yield String.valueOf(system.getProcessCpuTime());
+      }
+      case HEAP -> String.valueOf(Memory.heap());
+      case CONNECTIONS ->
+          CONNECTIONS.values().stream().map(LongAdder::toString).collect(Collectors.joining(" "));
+    };
+  }
+
+  // Sockets: the same code for a hub and for virtual threads
 
   private static ServerSocket bind() throws IOException {
     ServerSocket server = new ServerSocket();
@@ -85,6 +111,12 @@ final class EchoServer {
     } catch (IOException e) {
       throw new AssertionError(e);
     }
+  }
+
+  private static void spawn(Handler handler) {
+    Hub hub = Hub.current();
+    CONNECTIONS.computeIfAbsent(hub, h -> new LongAdder()).increment();
+    hub.spawn(handler::run);
   }
 
   private static void echo(Socket client) throws IOException {

@@ -178,7 +178,7 @@ final class Main {
   }
 
   private void runPython() throws IOException, InterruptedException {
-    if (!hasPython()) {
+    if (!hasModule("python3", "greenlet")) {
       say("there is no python3 with the package greenlet on the path; its column is left out");
       return;
     }
@@ -188,9 +188,10 @@ final class Main {
         List.of("python3", script, String.valueOf(mode == Timing.Mode.QUICK), pattern.pattern()));
   }
 
-  private static boolean hasPython() throws InterruptedException {
+  /** Whether there is such a Python, and it has the module. */
+  static boolean hasModule(String python, String module) throws InterruptedException {
     try {
-      return new ProcessBuilder("python3", "-c", "import greenlet")
+      return new ProcessBuilder(python, "-c", "import " + module)
               .redirectErrorStream(true)
               .redirectOutput(ProcessBuilder.Redirect.DISCARD)
               .start()

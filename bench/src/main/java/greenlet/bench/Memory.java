@@ -106,7 +106,7 @@ final class Memory {
   }
 
   /** What is in use once collecting has no effect any more: what one collection finds may be what lets go of other things. */
-  private static long heap() {
+  static long heap() {
     long used = Long.MAX_VALUE;
     while (true) {
       System.gc();
