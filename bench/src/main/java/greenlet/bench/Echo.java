@@ -37,6 +37,7 @@ final class Echo {
 
   private static final List<String> CONTINUATION =
       List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN);
+  private static final List<String> NOT_CARRIED = List.of("-Dgreenlet.engine=virtual-thread");
   private static final List<String> CARRIED =
       List.of("-Dgreenlet.engine=virtual-thread", Main.OPEN);
   private static final List<String> ONE_CARRIER =
@@ -51,6 +52,9 @@ final class Echo {
       List.of(
           new Server(RAW, "nio", List.of()),
           new Server("Netty, one event loop", "netty", List.of()),
+          new Server("hub on C", "hub", CONTINUATION),
+          new Server("hub on V", "hub", NOT_CARRIED),
+          new Server("hub on VC", "hub", CARRIED),
           new Server("cooperative hub on C", "cooperative", CONTINUATION),
           new Server("cooperative hub on VC", "cooperative", CARRIED),
           new Server("cooperative hub on C, pollerMode=1", "cooperative", with(CONTINUATION)),

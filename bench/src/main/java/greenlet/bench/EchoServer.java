@@ -2,6 +2,7 @@ package greenlet.bench;
 
 import com.sun.management.OperatingSystemMXBean;
 import greenlet.hub.Hub;
+import greenlet.io.HubServerSocket;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -52,6 +53,7 @@ final class EchoServer {
     switch (args[0]) {
       case "nio" -> select(ServerSocketChannel.open().bind(address(), BACKLOG));
       case "netty" -> serveControl(NettyEcho.start(address(), BACKLOG));
+      case "hub" -> Hub.realTime().run(() -> serve());
       case "cooperative" -> {
         ServerSocket server = bind();
         Hub.realTime().cooperative().run(() -> accept(server, EchoServer::spawn));
@@ -102,6 +104,14 @@ final class EchoServer {
     return server;
   }
 
+  private static void serve() throws IOException {
+    InetSocketAddress address = address();
+    try (var server = new HubServerSocket(address.getPort(), BACKLOG, address.getAddress())) {
+      serveControl(server.getLocalPort());
+      accept(server, EchoServer::spawn);
+    }
+  }
+
   private static void accept(ServerSocket server, Consumer<Handler> spawn) {
     try {
       while (true) {
@@ -115,8 +125,12 @@ final class EchoServer {
 
   private static void spawn(Handler handler) {
     Hub hub = Hub.current();
-    CONNECTIONS.computeIfAbsent(hub, h -> new LongAdder()).increment();
+    count(hub);
     hub.spawn(handler::run);
+  }
+
+  private static void count(Hub hub) {
+    CONNECTIONS.computeIfAbsent(hub, h -> new LongAdder()).increment();
   }
 
   private static void echo(Socket client) throws IOException {
