@@ -121,7 +121,10 @@ final class Echo {
     if (names.stream().noneMatch(pattern.asPredicate()))
       throw new IllegalArgumentException("no server matches " + pattern + "; there are " + names);
     servers =
-        SERVERS.stream().filter(s -> s.name.equals(RAW) || pattern.matcher(s.name).find()).toList();
+        SERVERS.stream()
+            .filter(s -> s.name.equals(RAW) || pattern.matcher(s.name).find())
+            .filter(s -> !quick || !s.options.containsAll(PLATFORM_POLLERS))
+            .toList();
   }
 
   int run() throws IOException, InterruptedException {
