@@ -1,6 +1,6 @@
 /**
  * Greenlets for the JVM, in the package {@link greenlet}, and libraries on top of them. Each of these packages uses the public
- * API of {@link greenlet} and nothing of the others.
+ * API of {@link greenlet} and nothing of the others, but for {@code greenlet.io}, which stands on {@code greenlet.hub}.
  */
 module greenlet {
   requires static org.jspecify;
