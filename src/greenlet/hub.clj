@@ -690,7 +690,12 @@
                 options "readable!")))
 
 (defn writable!
-  "As `readable!`, until `channel` can be written or, if it is a socket's that is connecting, the connection can be finished."
+  "As `readable!`, until `channel` can be written or, if it is a socket's that is connecting, the connection can be finished.
+
+      (run (let [pipe (java.nio.channels.Pipe/open)]
+             (with-open [source (.source pipe), sink (.sink pipe)]
+               (.configureBlocking sink false)
+               (writable! sink))))   ;=> true"
   ([channel] (writable! channel nil))
   ([channel options]
    (await-ready channel
@@ -701,7 +706,15 @@
 
 (defn close-channel!
   "Closes `channel`, of java.nio. Who waits for it, in whichever hub, gets an AsynchronousCloseException; its own `close` would wake
-  nobody. May be called from any thread. nil."
+  nobody. May be called from any thread. nil.
+
+      (run (let [pipe (java.nio.channels.Pipe/open)
+                 source (doto (.source pipe) (.configureBlocking false))
+                 waits (spawn #(try (readable! source) (catch java.nio.channels.ClosedChannelException _ :closed)))]
+             (sleep! 0)
+             (close-channel! source)
+             (.close (.sink pipe))
+             (result waits)))   ;=> :closed"
   [^Channel channel]
   (when-not (instance? Channel channel)
     (refuse "what close-channel! closes must be a channel of java.nio; got " (shown channel)))

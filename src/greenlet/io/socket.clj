@@ -66,7 +66,10 @@
   :backlog        how many connections wait to be accepted at most; 50, by default
   :timeout        how many seconds `accept!` waits at most, else java.net's SocketTimeoutException
   :receive-buffer bytes, of accepted sockets
-  :reuse-address :reuse-port   true or false"
+  :reuse-address :reuse-port   true or false
+
+      (run (with-open [server (listen 0 {:host \"localhost\", :timeout 0.001})]
+             (try (accept! server) (catch java.net.SocketTimeoutException _ :nobody))))   ;=> :nobody"
   (^HubServerSocket [port] (listen port nil))
   (^HubServerSocket [port options]
    (let [{:keys [^String host backlog timeout receive-buffer reuse-address reuse-port]}
@@ -86,7 +89,9 @@
          (throw t))))))
 
 (defn port
-  "The port that a server listens at, or a socket is bound to here."
+  "The port that a server listens at, or a socket is bound to here.
+
+      (run (with-open [server (listen 0 {:host \"localhost\"})] (pos? (port server))))   ;=> true"
   [x]
   (cond
     (instance? ServerSocket x) (.getLocalPort ^ServerSocket x)
@@ -94,7 +99,12 @@
     :else (refuse "what has a port is a socket; got " (shown x))))
 
 (defn accept!
-  "Has the current task wait for a connection to `server`; its socket. Options: those of `connect` that concern reads and writes."
+  "Has the current task wait for a connection to `server`; its socket. Options: those of `connect` that concern reads and writes.
+
+      (run (with-open [server (listen 0 {:host \"localhost\"})
+                       client (connect \"localhost\" (port server))
+                       s (accept! server {:no-delay true})]
+             (= (port client) (.getPort s))))   ;=> true"
   (^HubSocket [server] (accept! server nil))
   (^HubSocket [^HubServerSocket server options]
    (check-options options socket-options "accept!")

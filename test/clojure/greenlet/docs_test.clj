@@ -61,6 +61,7 @@
     greenlet.hub [greenlet.hub]
     greenlet.hub.pool [greenlet.hub]
     greenlet.hub.sync [greenlet.hub]
+    greenlet.io.socket [greenlet.hub greenlet.io.socket]
     greenlet.event [greenlet.hub greenlet.event]
     greenlet.tasklet [greenlet.tasklet]
     greenlet.bridge [greenlet.bridge]

@@ -10,6 +10,7 @@ import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
@@ -21,7 +22,7 @@ import org.junit.jupiter.api.function.Executable;
 /** The bound on the threads of offload. */
 @ExtendWith(LeakCheck.class)
 class OffloadTest {
-  private final List<String> trace = new ArrayList<>();
+  private final List<String> trace = Collections.synchronizedList(new ArrayList<>());
   private final CountDownLatch go = new CountDownLatch(1);
 
   private static void run(int bound, Executable body) {
@@ -40,10 +41,7 @@ class OffloadTest {
   }
 
   private Task<?> note(String name) {
-    return spawn(() -> {
-      Hub.offload(() -> "");
-      trace.add(name);
-    });
+    return spawn(() -> Hub.offload(() -> trace.add(name)));
   }
 
   @RootTest
