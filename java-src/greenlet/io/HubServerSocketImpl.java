@@ -47,7 +47,9 @@ final class HubServerSocketImpl extends SocketImpl {
   protected void listen(int backlog) throws IOException {
     ServerSocketChannel open = channel();
     open.bind(local, backlog);
-    localport = ((InetSocketAddress) open.getLocalAddress()).getPort();
+    var bound = (InetSocketAddress) open.getLocalAddress();
+    address = bound.getAddress();
+    localport = bound.getPort();
   }
 
   /** The socket is one of ours, which {@link HubServerSocket} or the installed factory has made. */
