@@ -1,0 +1,659 @@
+package greenlet.io;
+
+import greenlet.hub.Hub;
+import greenlet.hub.Task;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketAddress;
+import java.net.SocketException;
+import java.net.SocketOption;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BiFunction;
+import javax.net.ssl.HandshakeCompletedEvent;
+import javax.net.ssl.HandshakeCompletedListener;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSession;
+import javax.net.ssl.SSLSocket;
+import org.jspecify.annotations.Nullable;
+
+/** What {@link Tls} makes: the JDK's SSLSocket over a {@link TlsTransport}, each call of it by one task at a time. */
+final class TlsSocket extends SSLSocket {
+  /** How much is encrypted before it is sent: a record. */
+  private static final int CHUNK = 16 * 1024;
+
+  /** How long a close waits for the peer to take the notice of it. */
+  private static final Duration GOODBYE = Duration.ofSeconds(1);
+
+  private final SSLContext context;
+  private final Socket under;
+  private final boolean ownsUnder;
+  private final TlsTransport transport;
+
+  /** The JDK's; until it is connected one that only holds the settings. */
+  private volatile SSLSocket ssl;
+
+  private final List<HandshakeCompletedListener> listeners = new CopyOnWriteArrayList<>();
+
+  // guarded by the lock of the transport
+  private @Nullable Object reader;
+  private @Nullable Object writer;
+  private @Nullable CompletableFuture<@Nullable Void> shaking;
+  private boolean isClosed;
+
+  private volatile boolean isShaken;
+
+  private final InputStream input =
+      new InputStream() {
+        @Override
+        public int read() throws IOException {
+          var one = new byte[1];
+          return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+        }
+
+        @Override
+        public int read(byte[] b, int off, int len) throws IOException {
+          return TlsSocket.this.read(b, off, len);
+        }
+
+        @Override
+        public int available() throws IOException {
+          return isClosed() || !isShaken ? 0 : ssl.getInputStream().available();
+        }
+
+        @Override
+        public void close() throws IOException {
+          TlsSocket.this.close();
+        }
+      };
+
+  private final OutputStream output =
+      new OutputStream() {
+        @Override
+        public void write(int b) throws IOException {
+          write(new byte[] {(byte) b}, 0, 1);
+        }
+
+        @Override
+        public void write(byte[] b, int off, int len) throws IOException {
+          TlsSocket.this.write(b, off, len);
+        }
+
+        @Override
+        public void close() throws IOException {
+          TlsSocket.this.close();
+        }
+      };
+
+  /** {@code host}: whom a client checks; null if it is known only when it connects. */
+  TlsSocket(
+      SSLContext context, boolean isClient, Socket under, @Nullable String host, boolean ownsUnder)
+      throws IOException {
+    this.context = context;
+    this.under = under;
+    this.ownsUnder = ownsUnder;
+    transport = new TlsTransport(under);
+    ssl = (SSLSocket) context.getSocketFactory().createSocket();
+    ssl.setUseClientMode(isClient);
+    if (isClient) {
+      SSLParameters parameters = ssl.getSSLParameters();
+      parameters.setEndpointIdentificationAlgorithm("HTTPS");
+      ssl.setSSLParameters(parameters);
+    }
+    boolean isToConnect = isClient && host == null;
+    if (!isToConnect) layer(host);
+  }
+
+  /** Puts the JDK's socket on top of the connection, with the settings so far. */
+  private void layer(@Nullable String host) throws IOException {
+    if (under.isClosed()) throw new SocketException("Socket is closed");
+    SSLSocket settings = ssl;
+    var made =
+        (SSLSocket) context.getSocketFactory().createSocket(transport, host, under.getPort(), true);
+    made.setUseClientMode(settings.getUseClientMode());
+    made.setSSLParameters(settings.getSSLParameters());
+    made.setEnableSessionCreation(settings.getEnableSessionCreation());
+    made.setHandshakeApplicationProtocolSelector(
+        settings.getHandshakeApplicationProtocolSelector());
+    made.addHandshakeCompletedListener(this::tellListeners);
+    ssl = made;
+  }
+
+  private void tellListeners(HandshakeCompletedEvent event) {
+    var own = new HandshakeCompletedEvent(this, event.getSession());
+    for (HandshakeCompletedListener each : listeners) each.handshakeCompleted(own);
+  }
+
+  @Override
+  public void connect(SocketAddress peer) throws IOException {
+    connect(peer, 0);
+  }
+
+  @Override
+  public void connect(SocketAddress peer, int timeout) throws IOException {
+    under.connect(peer, timeout);
+    layer(peer instanceof InetSocketAddress address ? address.getHostString() : null);
+  }
+
+  // Who reads, who writes, who shakes hands
+
+  private interface Operation {
+    int run() throws IOException;
+  }
+
+  private static Object me() {
+    Task<?> task = Task.current();
+    return task != null ? task : Thread.currentThread();
+  }
+
+  private void requireOpen() throws SocketException {
+    if (isClosed()) throw new SocketException("Socket closed");
+    if (!under.isConnected()) throw new SocketException("Socket is not connected");
+  }
+
+  private IllegalStateException occupied(Object other, String what, String remedy) {
+    return new IllegalStateException(
+        "%s cannot %s %s: %s is doing so already; %s".formatted(me(), what, this, other, remedy));
+  }
+
+  private int read(byte[] b, int off, int len) throws IOException {
+    Objects.checkFromIndexSize(off, len, b.length);
+    requireOpen();
+    if (len == 0) return 0;
+    synchronized (transport) {
+      if (reader != null) throw occupied(reader, "read from", "one task reads at a time");
+      reader = me();
+    }
+    try {
+      shake();
+      return call(() -> ssl.getInputStream().read(b, off, len), false);
+    } finally {
+      synchronized (transport) {
+        reader = null;
+      }
+    }
+  }
+
+  private void write(byte[] b, int off, int len) throws IOException {
+    Objects.checkFromIndexSize(off, len, b.length);
+    requireOpen();
+    synchronized (transport) {
+      if (writer != null) throw occupied(writer, "write to", "one task writes at a time");
+      writer = me();
+    }
+    try {
+      shake();
+      for (int from = off; from < off + len; from += CHUNK) {
+        int start = from;
+        int size = Math.min(CHUNK, off + len - from);
+        call(
+            () -> {
+              ssl.getOutputStream().write(b, start, size);
+              return size;
+            },
+            true);
+      }
+    } finally {
+      synchronized (transport) {
+        writer = null;
+      }
+    }
+  }
+
+  /** Calls the JDK, and then sends what that has left to send. */
+  private int call(Operation operation, boolean all) throws IOException {
+    int result;
+    try {
+      result = operation.run();
+    } catch (Throwable t) {
+      throw after(transport.meant(t));
+    }
+    try {
+      transport.settle(all);
+    } catch (Throwable t) {
+      throw after(t);
+    }
+    return result;
+  }
+
+  /** {@code t} has come out of a call: what is neither the socket's own nor a timeout closes the socket underneath. */
+  private RuntimeException after(Throwable t) {
+    try {
+      if (t instanceof IOException) transport.settle(false);
+      else if (!(t instanceof IllegalStateException)) under.close();
+    } catch (Throwable later) {
+      if (later != t) t.addSuppressed(later);
+    }
+    if (isClosed() && t instanceof IOException && !(t instanceof SocketException)) {
+      var closed = new SocketException("Socket closed");
+      closed.initCause(t);
+      t = isShaken ? closed : t;
+    }
+    throw Sneaky.unchecked(t);
+  }
+
+  /** Returns when hands have been shaken: by whoever comes first, while the other waits. */
+  private void shake() throws IOException {
+    if (isShaken) return;
+    CompletableFuture<@Nullable Void> mine = null;
+    CompletableFuture<@Nullable Void> shaken;
+    synchronized (transport) {
+      if (shaking == null) shaking = mine = new CompletableFuture<>();
+      shaken = shaking;
+    }
+    if (mine == null) {
+      Hub.await(shaken);
+      return;
+    }
+    try {
+      call(
+          () -> {
+            ssl.startHandshake();
+            return 0;
+          },
+          true);
+      isShaken = true;
+      mine.complete(null);
+    } catch (Throwable t) {
+      if (ownsUnder) under.close();
+      var failed = new SocketException("the handshake has failed in another task: " + t);
+      failed.initCause(t);
+      mine.completeExceptionally(failed);
+      throw t;
+    }
+  }
+
+  @Override
+  public void startHandshake() throws IOException {
+    requireOpen();
+    shake();
+  }
+
+  @Override
+  public SSLSession getSession() {
+    try {
+      if (!isClosed() && under.isConnected()) shake();
+    } catch (IOException e) {
+      // the JDK's session tells: it has no cipher
+    }
+    return ssl.getSession();
+  }
+
+  // Closing
+
+  @Override
+  public void close() throws IOException {
+    boolean isQuiet;
+    boolean isRead;
+    synchronized (transport) {
+      if (isClosed) return;
+      isClosed = true;
+      isQuiet = isShaken && writer == null && !transport.isDraining();
+      isRead = reader != null;
+    }
+    try {
+      if (isQuiet && !under.isClosed()) sayGoodbye();
+      if (isQuiet && !isRead && ownsUnder && !under.isClosed()) skipReceived();
+    } catch (IOException e) {
+      // the peer is gone
+    } finally {
+      if (ownsUnder) under.close();
+    }
+  }
+
+  private void sayGoodbye() throws IOException {
+    ssl.shutdownOutput();
+    if (Task.current() != null) {
+      Hub.timeout(GOODBYE, () -> transport.drain(false), () -> {});
+      return;
+    }
+    Thread sender = Thread.ofVirtual().start(this::drainQuietly);
+    try {
+      sender.join(GOODBYE);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void drainQuietly() {
+    try {
+      transport.drain(false);
+    } catch (IOException e) {
+      // the peer is gone
+    }
+  }
+
+  /** Else the system would reset the connection, and the peer might not get what was sent last. */
+  private void skipReceived() throws IOException {
+    InputStream in = under.getInputStream();
+    for (int n = in.available(), rounds = 64; n > 0 && rounds > 0; n = in.available(), rounds--)
+      in.skip(n);
+  }
+
+  /** Tells the peer that no more will be written. Waits until that is sent. */
+  @Override
+  public void shutdownOutput() throws IOException {
+    requireOpen();
+    shake();
+    call(
+        () -> {
+          ssl.shutdownOutput();
+          return 0;
+        },
+        true);
+  }
+
+  /** What comes from now on is not read. */
+  @Override
+  public void shutdownInput() throws IOException {
+    requireOpen();
+    ssl.shutdownInput();
+  }
+
+  @Override
+  public boolean isClosed() {
+    synchronized (transport) {
+      if (isClosed) return true;
+    }
+    return under.isClosed();
+  }
+
+  @Override
+  public boolean isInputShutdown() {
+    return ssl.isInputShutdown();
+  }
+
+  @Override
+  public boolean isOutputShutdown() {
+    return ssl.isOutputShutdown();
+  }
+
+  @Override
+  public InputStream getInputStream() throws IOException {
+    requireOpen();
+    return input;
+  }
+
+  @Override
+  public OutputStream getOutputStream() throws IOException {
+    requireOpen();
+    return output;
+  }
+
+  @Override
+  public String toString() {
+    return "TLS over " + under;
+  }
+
+  // The settings of TLS
+
+  @Override
+  public String[] getSupportedCipherSuites() {
+    return ssl.getSupportedCipherSuites();
+  }
+
+  @Override
+  public String[] getEnabledCipherSuites() {
+    return ssl.getEnabledCipherSuites();
+  }
+
+  @Override
+  public void setEnabledCipherSuites(String[] suites) {
+    ssl.setEnabledCipherSuites(suites);
+  }
+
+  @Override
+  public String[] getSupportedProtocols() {
+    return ssl.getSupportedProtocols();
+  }
+
+  @Override
+  public String[] getEnabledProtocols() {
+    return ssl.getEnabledProtocols();
+  }
+
+  @Override
+  public void setEnabledProtocols(String[] protocols) {
+    ssl.setEnabledProtocols(protocols);
+  }
+
+  @Override
+  public @Nullable SSLSession getHandshakeSession() {
+    return ssl.getHandshakeSession();
+  }
+
+  @Override
+  public void setUseClientMode(boolean mode) {
+    ssl.setUseClientMode(mode);
+  }
+
+  @Override
+  public boolean getUseClientMode() {
+    return ssl.getUseClientMode();
+  }
+
+  @Override
+  public void setNeedClientAuth(boolean need) {
+    ssl.setNeedClientAuth(need);
+  }
+
+  @Override
+  public boolean getNeedClientAuth() {
+    return ssl.getNeedClientAuth();
+  }
+
+  @Override
+  public void setWantClientAuth(boolean want) {
+    ssl.setWantClientAuth(want);
+  }
+
+  @Override
+  public boolean getWantClientAuth() {
+    return ssl.getWantClientAuth();
+  }
+
+  @Override
+  public void setEnableSessionCreation(boolean flag) {
+    ssl.setEnableSessionCreation(flag);
+  }
+
+  @Override
+  public boolean getEnableSessionCreation() {
+    return ssl.getEnableSessionCreation();
+  }
+
+  @Override
+  public SSLParameters getSSLParameters() {
+    return ssl.getSSLParameters();
+  }
+
+  @Override
+  public void setSSLParameters(SSLParameters parameters) {
+    ssl.setSSLParameters(parameters);
+  }
+
+  @Override
+  public @Nullable String getApplicationProtocol() {
+    return ssl.getApplicationProtocol();
+  }
+
+  @Override
+  public @Nullable String getHandshakeApplicationProtocol() {
+    return ssl.getHandshakeApplicationProtocol();
+  }
+
+  @Override
+  public void setHandshakeApplicationProtocolSelector(
+      @Nullable BiFunction<SSLSocket, List<String>, String> selector) {
+    ssl.setHandshakeApplicationProtocolSelector(selector);
+  }
+
+  @Override
+  public @Nullable BiFunction<SSLSocket, List<String>, String>
+      getHandshakeApplicationProtocolSelector() {
+    return ssl.getHandshakeApplicationProtocolSelector();
+  }
+
+  @Override
+  public void addHandshakeCompletedListener(HandshakeCompletedListener listener) {
+    listeners.add(listener);
+  }
+
+  @Override
+  public void removeHandshakeCompletedListener(HandshakeCompletedListener listener) {
+    if (!listeners.remove(listener))
+      throw new IllegalArgumentException("it does not listen to " + this + ": " + listener);
+  }
+
+  // The settings of the connection
+
+  @Override
+  public void bind(@Nullable SocketAddress address) throws IOException {
+    under.bind(address);
+  }
+
+  @Override
+  public @Nullable InetAddress getInetAddress() {
+    return under.getInetAddress();
+  }
+
+  @Override
+  public InetAddress getLocalAddress() {
+    return under.getLocalAddress();
+  }
+
+  @Override
+  public int getPort() {
+    return under.getPort();
+  }
+
+  @Override
+  public int getLocalPort() {
+    return under.getLocalPort();
+  }
+
+  @Override
+  public @Nullable SocketAddress getRemoteSocketAddress() {
+    return under.getRemoteSocketAddress();
+  }
+
+  @Override
+  public @Nullable SocketAddress getLocalSocketAddress() {
+    return under.getLocalSocketAddress();
+  }
+
+  @Override
+  public boolean isConnected() {
+    return under.isConnected();
+  }
+
+  @Override
+  public boolean isBound() {
+    return under.isBound();
+  }
+
+  @Override
+  public void setTcpNoDelay(boolean on) throws SocketException {
+    under.setTcpNoDelay(on);
+  }
+
+  @Override
+  public boolean getTcpNoDelay() throws SocketException {
+    return under.getTcpNoDelay();
+  }
+
+  @Override
+  public void setSoLinger(boolean on, int linger) throws SocketException {
+    under.setSoLinger(on, linger);
+  }
+
+  @Override
+  public int getSoLinger() throws SocketException {
+    return under.getSoLinger();
+  }
+
+  @Override
+  public void setSoTimeout(int timeout) throws SocketException {
+    under.setSoTimeout(timeout);
+  }
+
+  @Override
+  public int getSoTimeout() throws SocketException {
+    return under.getSoTimeout();
+  }
+
+  @Override
+  public void setSendBufferSize(int size) throws SocketException {
+    under.setSendBufferSize(size);
+  }
+
+  @Override
+  public int getSendBufferSize() throws SocketException {
+    return under.getSendBufferSize();
+  }
+
+  @Override
+  public void setReceiveBufferSize(int size) throws SocketException {
+    under.setReceiveBufferSize(size);
+  }
+
+  @Override
+  public int getReceiveBufferSize() throws SocketException {
+    return under.getReceiveBufferSize();
+  }
+
+  @Override
+  public void setKeepAlive(boolean on) throws SocketException {
+    under.setKeepAlive(on);
+  }
+
+  @Override
+  public boolean getKeepAlive() throws SocketException {
+    return under.getKeepAlive();
+  }
+
+  @Override
+  public void setTrafficClass(int type) throws SocketException {
+    under.setTrafficClass(type);
+  }
+
+  @Override
+  public int getTrafficClass() throws SocketException {
+    return under.getTrafficClass();
+  }
+
+  @Override
+  public void setReuseAddress(boolean on) throws SocketException {
+    under.setReuseAddress(on);
+  }
+
+  @Override
+  public boolean getReuseAddress() throws SocketException {
+    return under.getReuseAddress();
+  }
+
+  @Override
+  public <T> Socket setOption(SocketOption<T> name, T value) throws IOException {
+    under.setOption(name, value);
+    return this;
+  }
+
+  @Override
+  public <T> T getOption(SocketOption<T> name) throws IOException {
+    return under.getOption(name);
+  }
+
+  @Override
+  public Set<SocketOption<?>> supportedOptions() {
+    return under.supportedOptions();
+  }
+}
