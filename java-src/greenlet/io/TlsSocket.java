@@ -20,6 +20,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BiFunction;
 import javax.net.ssl.HandshakeCompletedEvent;
 import javax.net.ssl.HandshakeCompletedListener;
+import javax.net.ssl.SNIServerName;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSession;
@@ -120,7 +121,10 @@ final class TlsSocket extends SSLSocket {
     var made =
         (SSLSocket) context.getSocketFactory().createSocket(transport, host, under.getPort(), true);
     made.setUseClientMode(settings.getUseClientMode());
-    made.setSSLParameters(settings.getSSLParameters());
+    SSLParameters parameters = settings.getSSLParameters();
+    List<SNIServerName> names = parameters.getServerNames();
+    if (names != null && names.isEmpty()) parameters.setServerNames(null); // the host's, then
+    made.setSSLParameters(parameters);
     made.setEnableSessionCreation(settings.getEnableSessionCreation());
     made.setHandshakeApplicationProtocolSelector(
         settings.getHandshakeApplicationProtocolSelector());
