@@ -35,6 +35,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLSocket;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.function.Executable;
@@ -438,11 +440,18 @@ class ServerTest {
               .start();
       try (Socket silent = connect(server);
           Socket stranger = connect(server)) {
+        stranger.getOutputStream().write("GET / HTTP/1.1\r\n\r\n".getBytes());
+        awaitClosed(stranger);
+        for (int i = 0; i < 3; i++) {
+          try (SSLSocket socket = Tls.client(Certificates.tls(), connect(server), "localhost")) {
+            assertEchoes(socket, i);
+          }
+        }
         awaitClosed(silent);
       }
       server.stop(LONG);
       assertEquals(2, reported.size(), reported::toString);
-      assertInstanceOf(javax.net.ssl.SSLException.class, reported.get(0));
+      assertInstanceOf(SSLException.class, reported.get(0), reported::toString);
       assertInstanceOf(TimeoutException.class, reported.get(1));
     });
   }

@@ -14,12 +14,12 @@ public final class Certificates {
   private static final char[] PASSWORD = "password".toCharArray();
 
   private static final class Made {
-    static final SSLContext TLS = context("san=dns:localhost,ip:127.0.0.1");
+    static final SSLContext TLS = context("san=dns:localhost,dns:test.example,ip:127.0.0.1");
   }
 
   private Certificates() {}
 
-  /** Has a key for localhost and 127.0.0.1, and trusts its certificate alone: for clients and servers. */
+  /** Has a key for localhost, test.example and 127.0.0.1, and trusts its certificate alone: for clients and servers. */
   public static SSLContext tls() {
     return Made.TLS;
   }
