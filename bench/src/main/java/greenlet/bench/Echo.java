@@ -55,6 +55,7 @@ final class Echo {
           new Server("hub on C", "hub", CONTINUATION),
           new Server("hub on V", "hub", NOT_CARRIED),
           new Server("hub on VC", "hub", CARRIED),
+          new Server("two hubs on C", "two-hubs", CONTINUATION),
           new Server("cooperative hub on C", "cooperative", CONTINUATION),
           new Server("cooperative hub on VC", "cooperative", CARRIED),
           new Server("cooperative hub on C, pollerMode=1", "cooperative", with(CONTINUATION)),

@@ -3,6 +3,7 @@ package greenlet.bench;
 import com.sun.management.OperatingSystemMXBean;
 import greenlet.hub.Hub;
 import greenlet.io.HubServerSocket;
+import greenlet.io.Server;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -54,6 +55,7 @@ final class EchoServer {
       case "nio" -> select(ServerSocketChannel.open().bind(address(), BACKLOG));
       case "netty" -> serveControl(NettyEcho.start(address(), BACKLOG));
       case "hub" -> Hub.realTime().run(() -> serve());
+      case "two-hubs" -> Hub.realTime().run(() -> serve(2));
       case "cooperative" -> {
         ServerSocket server = bind();
         Hub.realTime().cooperative().run(() -> accept(server, EchoServer::spawn));
@@ -110,6 +112,20 @@ final class EchoServer {
       serveControl(server.getLocalPort());
       accept(server, EchoServer::spawn);
     }
+  }
+
+  private static void serve(int hubs) throws IOException {
+    Server server =
+        Server.on(address())
+            .backlog(BACKLOG)
+            .hubs(hubs)
+            .handler(client -> {
+              count(Hub.current());
+              echo(client);
+            })
+            .start();
+    serveControl(server.port());
+    server.join();
   }
 
   private static void accept(ServerSocket server, Consumer<Handler> spawn) {
