@@ -2,7 +2,7 @@
   "Servers and TLS for greenlet.io. In Java these are the classes Server and Tls of the package greenlet.io. `greenlet.io` has all
   names, too.
 
-  Servers       `serve` `stop!`; `join-server` waits, `port` says where
+  Servers       `serve` `stop!`; `join-server` waits; `port` of greenlet.io.socket says where
   TLS           `tls-client` `tls-server`"
   (:require [greenlet.argument :refer [check-options duration refuse shown the-function]])
   (:import (greenlet.io HubSocket Server Server$Handler Tls)
@@ -69,13 +69,6 @@
 
 (defn- the-server ^Server [x what]
   (if (instance? Server x) x (refuse "the argument of " what " must be a server; got " (shown x))))
-
-(defn port
-  "The port that a server listens at.
-
-      (run (pos? (port (serve 0 identity))))   ;=> true"
-  [server]
-  (.port (the-server server "port")))
 
 (defn stop!
   "Stops a server: it refuses new connections at once, waits until those that it serves have ended, and kills those that have not

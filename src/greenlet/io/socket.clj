@@ -2,7 +2,7 @@
   "Sockets for greenlet.io whose waits are the task's. In Java these are HubSocket and HubServerSocket of the package greenlet.io:
   sockets of java.net, for all that takes such a one. `greenlet.io` has all names, too, and the examples refer to it."
   (:require [greenlet.argument :refer [check-options duration refuse shown]])
-  (:import (greenlet.io HubServerSocket HubSocket)
+  (:import (greenlet.io HubServerSocket HubSocket Server)
            (java.net InetSocketAddress ServerSocket Socket)
            (java.time Duration)))
 
@@ -89,14 +89,15 @@
          (throw t))))))
 
 (defn port
-  "The port that a server listens at, or a socket is bound to here.
+  "The port that a server, or a server socket, listens at, or that a socket is bound to here.
 
       (run (with-open [server (listen 0 {:host \"localhost\"})] (pos? (port server))))   ;=> true"
   [x]
   (cond
+    (instance? Server x) (.port ^Server x)
     (instance? ServerSocket x) (.getLocalPort ^ServerSocket x)
     (instance? Socket x) (.getLocalPort ^Socket x)
-    :else (refuse "what has a port is a socket; got " (shown x))))
+    :else (refuse "what has a port is a socket or a server; got " (shown x))))
 
 (defn accept!
   "Has the current task wait for a connection to `server`; its socket. Options: those of `connect` that concern reads and writes.

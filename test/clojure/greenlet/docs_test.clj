@@ -62,6 +62,7 @@
     greenlet.hub.pool [greenlet.hub]
     greenlet.hub.sync [greenlet.hub]
     greenlet.io.socket [greenlet.hub greenlet.io.socket]
+    greenlet.io.server [greenlet.hub greenlet.io.socket greenlet.io.server]
     greenlet.event [greenlet.hub greenlet.event]
     greenlet.tasklet [greenlet.tasklet]
     greenlet.bridge [greenlet.bridge]

@@ -5,7 +5,8 @@
             [clojure.test :refer [deftest is use-fixtures]]
             [greenlet.hub :refer [join result run spawn]]
             [greenlet.hubs]
-            [greenlet.io.server :refer [join-server port serve stop! tls-client tls-server]]
+            [greenlet.io.server :refer [join-server serve stop! tls-client tls-server]]
+            [greenlet.io.socket :refer [port]]
             [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :refer [on-each-root]])
   (:import (greenlet.io HubServerSocket HubSocket)
