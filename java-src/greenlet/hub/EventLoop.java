@@ -385,6 +385,10 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     return timers.next();
   }
 
+  final boolean isTimerDue() {
+    return !timers.isEmpty() && timers.next() <= now();
+  }
+
   final boolean inboxIsEmpty() {
     return inbox.isEmpty() && struck == null;
   }
@@ -441,6 +445,8 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
     @Override
     final void beginRound() {
+      // a selector that is about to sleep looks then
+      if (sleeper instanceof Readiness && !hasReady() && !isTimerDue()) return;
       sleeper.poll();
     }
 

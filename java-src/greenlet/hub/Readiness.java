@@ -54,6 +54,9 @@ final class Readiness implements Sleeper {
 
   private final AtomicInteger waiting = new AtomicInteger();
 
+  /** Whether the thread has just slept, and so has looked. */
+  private boolean hasLooked;
+
   /** Whether a channel has been closed whose descriptor the selector still holds. */
   private volatile boolean holdsClosed;
 
@@ -300,6 +303,7 @@ final class Readiness implements Sleeper {
     try {
       holdsClosed = false;
       selector.select(Readiness::happened, millis(nanos));
+      hasLooked = true;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -312,7 +316,9 @@ final class Readiness implements Sleeper {
 
   @Override
   public void poll() {
-    if (isIdle() && !holdsClosed) return;
+    boolean looked = hasLooked;
+    hasLooked = false;
+    if (looked || (isIdle() && !holdsClosed)) return;
     Headroom.requireMore();
     try {
       holdsClosed = false;

@@ -38,10 +38,12 @@ final class Direction {
   /**
    * Makes the attempt until it has an effect.
    *
+   * @param isLikely whether the first attempt is likely to have one; else a task waits first, which spares it a system call
    * @param millis how long at most; 0 for ever
    * @return what the attempt has returned; 0 if the time is over
    */
-  int until(SelectableChannel channel, int millis, Attempt attempt) throws IOException {
+  int until(SelectableChannel channel, boolean isLikely, int millis, Attempt attempt)
+      throws IOException {
     Task<?> task = Task.current();
     begin(channel, task);
     try {
@@ -49,7 +51,7 @@ final class Direction {
         atOnce = 0;
         Hub.sleep(Duration.ZERO);
       }
-      int done = attempt.make();
+      int done = isLikely || task == null ? attempt.make() : 0;
       return done != 0 ? done : await(channel, millis, attempt);
     } catch (ClosedChannelException e) {
       throw closed(e);

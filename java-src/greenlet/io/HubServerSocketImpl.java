@@ -64,6 +64,7 @@ final class HubServerSocketImpl extends SocketImpl {
     int done =
         accepting.until(
             open,
+            true,
             timeout,
             () -> {
               found[0] = open.accept();

@@ -37,6 +37,9 @@ final class HubSocketImpl extends SocketImpl {
   private boolean isBound;
   private volatile int timeout;
 
+  /** Whether the last read has left nothing behind. */
+  private boolean isDrained;
+
   /** Where a host has several addresses: those to try. */
   private List<InetAddress> addresses = List.of();
 
@@ -138,6 +141,7 @@ final class HubSocketImpl extends SocketImpl {
     int done =
         connecting.until(
             open,
+            true,
             millis,
             () -> {
               boolean isConnected = begun[0] ? open.finishConnect() : open.connect(remote);
@@ -193,8 +197,9 @@ final class HubSocketImpl extends SocketImpl {
   private int read(byte[] bytes, int from, int length) throws IOException {
     SocketChannel open = channel();
     ByteBuffer to = ByteBuffer.wrap(bytes, from, Math.min(length, MOST_AT_ONCE));
-    int count = reading.until(open, timeout, () -> open.read(to));
+    int count = reading.until(open, !isDrained, timeout, () -> open.read(to));
     if (count == 0) throw new SocketTimeoutException("Read timed out");
+    isDrained = to.hasRemaining() && count > 0;
     return count;
   }
 
@@ -203,7 +208,7 @@ final class HubSocketImpl extends SocketImpl {
     int end = from + length;
     for (int at = from; at < end; ) {
       ByteBuffer rest = ByteBuffer.wrap(bytes, at, Math.min(end - at, MOST_AT_ONCE));
-      at += writing.until(open, 0, () -> open.write(rest));
+      at += writing.until(open, true, 0, () -> open.write(rest));
     }
   }
 
