@@ -75,7 +75,7 @@ public final class HubSocket extends Socket {
    */
   @Override
   public void connect(SocketAddress endpoint, int timeout) throws IOException {
-    if (!(endpoint instanceof InetSocketAddress named) || !named.isUnresolved()) {
+    if (!(endpoint instanceof InetSocketAddress named) || !named.isUnresolved() || isConnected()) {
       super.connect(endpoint, timeout);
       return;
     }
@@ -93,6 +93,12 @@ public final class HubSocket extends Socket {
   @Override
   public void connect(SocketAddress endpoint) throws IOException {
     connect(endpoint, 0);
+  }
+
+  /** As {@link Socket#isClosed}; also once a task has left a read, a write or a connect in the midst. */
+  @Override
+  public boolean isClosed() {
+    return super.isClosed() || impl.isClosed();
   }
 
   private static List<InetAddress> lookUp(String host) throws IOException {

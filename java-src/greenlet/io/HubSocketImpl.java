@@ -49,6 +49,12 @@ final class HubSocketImpl extends SocketImpl {
     return open;
   }
 
+  /** Also by a task that has left it in the midst. */
+  boolean isClosed() {
+    SocketChannel open = channel;
+    return isClosed || (open != null && !open.isOpen());
+  }
+
   void setAddresses(List<InetAddress> all) {
     addresses = all;
   }
