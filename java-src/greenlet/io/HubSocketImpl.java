@@ -34,6 +34,7 @@ final class HubSocketImpl extends SocketImpl {
 
   private volatile @Nullable SocketChannel channel;
   private volatile boolean isClosed;
+  private volatile boolean isOutputShut;
   private boolean isBound;
   private volatile int timeout;
 
@@ -195,7 +196,9 @@ final class HubSocketImpl extends SocketImpl {
 
   @Override
   protected void shutdownOutput() throws IOException {
-    channel().shutdownOutput();
+    SocketChannel open = channel();
+    isOutputShut = true;
+    open.shutdownOutput();
   }
 
   // Bytes
@@ -214,8 +217,13 @@ final class HubSocketImpl extends SocketImpl {
     int end = from + length;
     for (int at = from; at < end; ) {
       ByteBuffer rest = ByteBuffer.wrap(bytes, at, Math.min(end - at, MOST_AT_ONCE));
-      at += writing.until(open, true, 0, () -> open.write(rest));
+      at += writing.until(open, true, 0, () -> write(open, rest));
     }
+  }
+
+  private int write(SocketChannel open, ByteBuffer rest) throws IOException {
+    if (isOutputShut && open.isOpen()) throw new SocketException("Broken pipe");
+    return open.write(rest);
   }
 
   @Override
