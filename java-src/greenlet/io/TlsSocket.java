@@ -77,6 +77,9 @@ final class TlsSocket extends SSLSocket {
         }
       };
 
+  /** The JDK's, from the first read on; the reader's. */
+  private @Nullable InputStream received;
+
   private final OutputStream output =
       new OutputStream() {
         @Override
@@ -179,7 +182,9 @@ final class TlsSocket extends SSLSocket {
     }
     try {
       shake();
-      return call(() -> ssl.getInputStream().read(b, off, len), false);
+      if (received == null) received = ssl.getInputStream(); // which cannot be had at the end
+      InputStream in = received;
+      return call(() -> in.read(b, off, len), false);
     } finally {
       synchronized (transport) {
         reader = null;

@@ -414,6 +414,7 @@ class TlsTest {
         assertEquals(100_000, pair.client.getInputStream().readNBytes(100_000).length);
         pair.server.close();
         assertEquals(-1, pair.client.getInputStream().read());
+        assertEquals(-1, pair.client.getInputStream().read());
       }
     });
   }
