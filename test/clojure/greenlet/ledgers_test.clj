@@ -12,7 +12,7 @@
 (def ^:private java-tests
   "As `Class.method`."
   (set (for [^File file (files "test/java" "Test.java")
-             [_ method] (re-seq #"(?m)^  void (\w+)\(\)" (slurp file))]
+             [_ method] (re-seq #"(?m)^  void (\w+)\(" (slurp file))]
          (str (str/replace (.getName file) ".java" "") "." method))))
 
 (def ^:private clojure-tests
