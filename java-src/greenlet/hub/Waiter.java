@@ -126,6 +126,7 @@ public final class Waiter<T extends @Nullable Object> {
     }
 
     void setBound(int newBound) {
+      Headroom.requireMore();
       free.addAndGet(newBound - bound);
       bound = newBound;
       handOut();
@@ -137,7 +138,7 @@ public final class Waiter<T extends @Nullable Object> {
       var over = new Waiter<T>(hub, call, true);
       Thread thread;
       try {
-        thread = over.wakeWith(() -> callAndGiveBack(call));
+        thread = over.start(() -> endAndGiveBack(over, call));
       } catch (Throwable t) { // there is no such thread
         giveBack();
         throw t;
@@ -145,10 +146,11 @@ public final class Waiter<T extends @Nullable Object> {
       return over.awaitThread(thread);
     }
 
-    private <T extends @Nullable Object> T callAndGiveBack(Callable<? extends T> call)
-        throws Exception {
+    /** In this order, so that who has the place next cannot be ready first. */
+    private <T extends @Nullable Object> void endAndGiveBack(
+        Waiter<T> over, Callable<? extends T> call) {
       try {
-        return call.call();
+        over.endWith(call);
       } finally {
         giveBack();
       }
@@ -184,9 +186,28 @@ public final class Waiter<T extends @Nullable Object> {
 
     private void handOut() {
       while (!waiting.isEmpty() && tryTake()) {
-        Waiter<@Nullable Object> first = waiting.poll();
-        if (first == null || !first.wake(null)) free.incrementAndGet();
+        boolean isTaken = false;
+        try {
+          isTaken = wakeFirst();
+        } finally {
+          if (!isTaken) free.incrementAndGet();
+        }
       }
+    }
+
+    /** Whether somebody has got the place. Who cannot be woken for want of memory stays the first. */
+    private boolean wakeFirst() {
+      Waiter<@Nullable Object> first = waiting.peek();
+      if (first == null) return false;
+      boolean isWoken;
+      try {
+        isWoken = first.wake(null);
+      } catch (VirtualMachineError e) {
+        if (first.isOver()) return true;
+        throw e;
+      }
+      waiting.remove(first);
+      return isWoken;
     }
   }
 
@@ -316,12 +337,17 @@ public final class Waiter<T extends @Nullable Object> {
     if (call == null)
       throw new IllegalArgumentException("nothing to run in another thread: got null");
     if (!isOver()) hub.scheduler.loop.poll(this, () -> endIfComplete(call, isComplete));
+    return start(() -> endWith(call));
+  }
+
+  /** Starts a virtual thread that ends this wait. */
+  private Thread start(Runnable body) {
     Thread[] thread = new Thread[1];
     // The JDK holds a virtual thread until it ends, unless only an executor does: so what waits
     // for ever can be collected.
     Executors.newThreadPerTaskExecutor(
             r -> thread[0] = Thread.ofVirtual().name("offloaded").unstarted(r))
-        .execute(() -> endWith(call));
+        .execute(body);
     return thread[0];
   }
 

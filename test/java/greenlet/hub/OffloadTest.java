@@ -12,8 +12,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -142,5 +145,85 @@ class OffloadTest {
         });
     assertEquals(List.of("next"), trace);
     assertThrows(IllegalArgumentException.class, () -> Hub.realTime().offloadBound(0));
+  }
+
+  /** Two tasks, of which the first holds the only place until {@link #go}. */
+  private List<Task<?>> two(Hub hub) {
+    return List.of(
+        hub.spawn(() -> {
+          Hub.offload(() -> Threads.await(go));
+          trace.add("first");
+        }),
+        hub.spawn(() -> {
+          Hub.offload(() -> "");
+          trace.add("second");
+        }));
+  }
+
+  @RootTest
+  @DisplayName("The bound holds for a guest, whose host goes on while a task waits for a place")
+  void guest() throws InterruptedException {
+    BlockingQueue<Runnable> events = new LinkedBlockingQueue<>();
+    Hub hub = Hubs.switched(Hub.on(events::add)).offloadBound(1);
+    List<Task<?>> both = two(hub);
+    for (Runnable event = events.poll(); event != null; event = events.poll()) event.run();
+    trace.add("host");
+    go.countDown();
+    while (!both.stream().allMatch(Task::isDone)) events.take().run();
+    assertEquals(List.of("host", "first", "second"), trace);
+  }
+
+  @RootTest
+  @DisplayName("Outside of any task the thread's own hub has a bound, which its tasks share")
+  void outside() {
+    Hub.current().offloadBound(1);
+    assertEquals("outside", Hub.offload(() -> "outside"));
+    List<Task<?>> both = two(Hub.current());
+    Hub.sleep(Duration.ZERO);
+    assertThrows(
+        TimeoutException.class,
+        () -> Hub.timeout(Duration.ofMillis(5), () -> Hub.offload(() -> "in time")));
+    go.countDown();
+    assertEquals("outside", Hub.offload(() -> "outside"));
+    trace.add("outside");
+    both.forEach(Task::join);
+    assertEquals(List.of("first", "second", "outside"), trace);
+  }
+
+  @RootTest
+  @DisplayName("In virtual time a wait for a place takes none, and the bound changes no trace")
+  void virtualTime() {
+    for (int round = 0; round < 20; round++) {
+      List<String> unbound = virtualTrace(256, 1);
+      assertEquals(unbound, virtualTrace(1, 1));
+      assertEquals(List.of("a0", "b1", "c2", "a3", "b4", "c5"), unbound);
+      List<String> atOnce = virtualTrace(1, 0); // a call that ends at once goes on at once
+      Collections.sort(atOnce);
+      assertEquals(List.of("a0", "a3", "b0", "b3", "c0", "c3"), atOnce);
+    }
+  }
+
+  /** Of three tasks that offload two calls each, beginning {@code apart} seconds one after the other. */
+  private static List<String> virtualTrace(int bound, int apart) {
+    var seen = new ArrayList<String>();
+    Hub hub = Hub.virtualTime(true).offloadBound(bound);
+    hub.run(() -> {
+      Duration delay = Duration.ZERO;
+      for (String name : List.of("a", "b", "c")) {
+        hub.spawnLater(
+            delay,
+            name,
+            () -> {
+              for (int i = 0; i < 2; i++) {
+                Hub.offload(() -> "");
+                seen.add(name + hub.time().toSeconds());
+                Hub.sleep(Duration.ofSeconds(3));
+              }
+            });
+        delay = delay.plusSeconds(apart);
+      }
+      hub.join();
+    });
+    return seen;
   }
 }
