@@ -1,6 +1,5 @@
 package greenlet.io;
 
-import greenlet.hub.Hub;
 import greenlet.hub.Task;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -102,9 +101,6 @@ public final class HubSocket extends Socket {
   }
 
   private static List<InetAddress> lookUp(String host) throws IOException {
-    return List.of(
-        Task.current() == null
-            ? InetAddress.getAllByName(host)
-            : Hub.offload(() -> InetAddress.getAllByName(host)));
+    return Task.current() == null ? List.of(InetAddress.getAllByName(host)) : Names.lookupAll(host);
   }
 }

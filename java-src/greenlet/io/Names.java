@@ -23,13 +23,22 @@ public final class Names {
   /**
    * All addresses of a host, in the system's order; see {@link #lookup}.
    *
-   * @param host a name or a literal address
+   * @param host a name or a literal address; an empty one is that of this machine's loopback, as for the system
    * @return the addresses, at least one
    * @throws UnknownHostException if the system finds none
    */
   public static List<InetAddress> lookupAll(String host) throws UnknownHostException {
-    if (host == null || host.isEmpty())
-      throw new IllegalArgumentException("a look-up needs the name of a host: got " + host);
-    return Hub.offload(() -> List.of(InetAddress.getAllByName(host)));
+    if (host == null)
+      throw new IllegalArgumentException("a look-up needs the name of a host: got null");
+    return lookupAll(host, InetAddress::getAllByName);
+  }
+
+  static List<InetAddress> lookupAll(String host, Resolver resolver) {
+    return Hub.offload(() -> List.of(resolver.addresses(host)));
+  }
+
+  /** Finds the addresses of a host, and blocks the calling thread meanwhile. */
+  interface Resolver {
+    InetAddress[] addresses(String host) throws UnknownHostException;
   }
 }
