@@ -5,7 +5,7 @@
              (spawn #(with-open [s (accept! server)] (spit s \"hello\")))
              (with-open [s (connect \"localhost\" (port server))] (slurp s))))   ;=> \"hello\"
 
-  Sockets    `connect` `listen` `accept!` `port`: those of greenlet.io.socket
+  Sockets    `connect` `listen` `accept!` `port`; `reader` `read-line!` `read-bytes!`: those of greenlet.io.socket
   Servers    `serve` `stop!` `join-server`; `tls-client` `tls-server`: those of greenlet.io.server
   Names      `lookup` `lookup-all`: those of greenlet.io.name
   Processes  `process` `with-process` `communicate`; `write!` `end-input!` `read-output` `read-errors` `exit-code`: those of
@@ -26,7 +26,7 @@
 
 (re-export
   [greenlet.io.socket
-   connect listen accept! port]
+   connect listen accept! port reader read-line! read-bytes!]
   [greenlet.io.server
    serve stop! join-server tls-client tls-server]
   [greenlet.io.name

@@ -2,7 +2,8 @@
   "Sockets for greenlet.io whose waits are the task's. In Java these are HubSocket and HubServerSocket of the package greenlet.io:
   sockets of java.net, for all that takes such a one. `greenlet.io` has all names, too, and the examples refer to it."
   (:require [greenlet.argument :refer [check-options duration refuse shown]])
-  (:import (greenlet.io HubServerSocket HubSocket Server)
+  (:import (greenlet.io HubServerSocket HubSocket LineReader Server)
+           (java.io InputStream)
            (java.net InetSocketAddress ServerSocket Socket)
            (java.time Duration)))
 
@@ -113,3 +114,37 @@
      (refuse "what accepts must be a server socket, as `listen` makes them; got " (shown server)))
    (let [socket (.accept server)]
      (set-options socket options))))
+
+(defn reader
+  "A LineReader for `read-line!` and `read-bytes!` over `source`, a socket or an InputStream; an InputStream itself. Make one for each
+  stream: it keeps what it has read ahead. Options: `:most`, how many bytes a line may have, 8192 by default.
+
+      (read-line! (reader (java.io.ByteArrayInputStream. (.getBytes \"one\\ntwo\"))))   ;=> \"one\""
+  (^LineReader [source] (reader source nil))
+  (^LineReader [source options]
+   (let [{:keys [most] :or {most LineReader/DEFAULT_MOST}} (check-options options [:most] "reader")
+         in (if (instance? Socket source) (.getInputStream ^Socket source) source)]
+     (when-not (instance? InputStream in)
+       (refuse "what is read is a socket or an InputStream; got " (shown source)))
+     (when-not (pos-int? most) (refuse "the most bytes of a line are a positive number; got " (shown most)))
+     (LineReader. in (int most)))))
+
+(defn- the-reader ^LineReader [x what]
+  (if (instance? LineReader x) x (refuse "what " what " reads from is made by `reader`; got " (shown x))))
+
+(defn read-line!
+  "The next line, of UTF-8 text, without its end, which is LF or CRLF; nil at the end of the stream. greenlet.io's EndOfStreamException
+  if the stream ends within a line; an IOException if the line is longer than the reader allows.
+
+      (let [r (reader (java.io.ByteArrayInputStream. (.getBytes \"one\\r\\ntwo\\n\")))]
+        [(read-line! r) (read-line! r) (read-line! r)])   ;=> [\"one\" \"two\" nil]"
+  [reader]
+  (.readLine (the-reader reader "read-line!")))
+
+(defn read-bytes!
+  "The next `n` bytes, as an array. greenlet.io's EndOfStreamException if the stream ends before; it has those that came.
+
+      (String. (read-bytes! (reader (java.io.ByteArrayInputStream. (.getBytes \"exactly\"))) 5))   ;=> \"exact\""
+  ^bytes [reader n]
+  (when-not (nat-int? n) (refuse "the number of bytes to read is 0 or above; got " (shown n)))
+  (.readBytes (the-reader reader "read-bytes!") (int n)))

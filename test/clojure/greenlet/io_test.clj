@@ -28,7 +28,7 @@
     (->> (io/copy (io/input-stream (if (string? content) (.getBytes ^String content "UTF-8") content))))))
 
 (deftest one-name-in-two-namespaces
-  (let [names '{greenlet.io.socket [connect listen accept! port]
+  (let [names '{greenlet.io.socket [connect listen accept! port reader read-line! read-bytes!]
                 greenlet.io.server [serve stop! join-server tls-client tls-server]
                 greenlet.io.name [lookup lookup-all]
                 greenlet.io.process [process with-process communicate write! end-input! read-output read-errors exit-code]

@@ -2,8 +2,8 @@
   (:require [clojure.java.io :as io]
             [clojure.test :refer [deftest is testing]]
             [greenlet.hub :refer [close-channel! readable! result run sleep! spawn writable!]]
-            [greenlet.io.socket :refer [accept! connect listen port]])
-  (:import (greenlet.io HubSocket)
+            [greenlet.io.socket :refer [accept! connect listen port read-bytes! read-line! reader]])
+  (:import (greenlet.io EndOfStreamException HubSocket)
            (java.net ConnectException SocketException SocketTimeoutException)
            (java.nio ByteBuffer)
            (java.nio.channels ClosedChannelException Pipe)))
@@ -38,6 +38,27 @@
                 (do (.write (.getOutputStream s) 1)
                     (.setSoTimeout s 0)
                     (.read (.getInputStream s)))]))))))
+
+(deftest exact-reads
+  (testing "lines and numbers of bytes come whole, however the bytes travel; the end in the midst is an error of its own"
+    (is (= ["line" "five!" nil ["cut" "cu"]]
+           (with-server (fn [^HubSocket s]
+                          (let [out (.getOutputStream s)]
+                            (doseq [^String part ["li" "ne\r\nfi" "ve!"]]
+                              (.write out (.getBytes part))
+                              (sleep! 0))))
+             (fn [port]
+               (with-open [s (connect "localhost" port)]
+                 (let [in (reader s {:most 100})]
+                   [(read-line! in) (String. (read-bytes! in 5)) (read-line! in)
+                    (let [in (reader (java.io.ByteArrayInputStream. (.getBytes "cut")))]
+                      [(try (read-line! in) (catch EndOfStreamException e (String. (.received e))))
+                       (try (read-bytes! (reader (java.io.ByteArrayInputStream. (.getBytes "cu"))) 3)
+                            (catch EndOfStreamException e (String. (.received e))))])]))))))
+    (is (thrown-with-msg? IllegalArgumentException #"made by `reader`" (read-line! nil)))
+    (is (thrown-with-msg? IllegalArgumentException #"0 or above" (read-bytes! (reader (java.io.ByteArrayInputStream. (byte-array 0))) -1)))
+    (is (thrown-with-msg? IllegalArgumentException #"a socket or an InputStream" (reader 1)))
+    (is (thrown-with-msg? IllegalArgumentException #"unknown options" (reader (java.io.ByteArrayInputStream. (byte-array 0)) {:max 1})))))
 
 (deftest refused
   (run
