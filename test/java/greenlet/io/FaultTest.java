@@ -88,13 +88,16 @@ class FaultTest {
     private final Task<?> there = Hub.current().spawn("there", () -> send(pair.near, true));
     private final Task<?> back = Hub.current().spawn("back", () -> send(pair.far, false));
     private int count;
+    private boolean isOver;
 
     Echoes() throws Throwable {}
 
     private void send(Socket socket, boolean isFirst) throws IOException {
       if (isFirst) socket.getOutputStream().write(0);
       for (int next = 0; ; next = (next + 1) % 256) {
-        assertEquals(next, socket.getInputStream().read());
+        int read = socket.getInputStream().read();
+        if (isOver) return;
+        assertEquals(next, read);
         socket.getOutputStream().write(isFirst ? (next + 1) % 256 : next);
         count++;
       }
@@ -108,6 +111,7 @@ class FaultTest {
 
     @Override
     public void close() throws IOException {
+      isOver = true;
       there.kill();
       back.kill();
       pair.close();
@@ -513,7 +517,7 @@ class FaultTest {
           },
           (rounds, call) -> {
             Task<?> task = Hub.current().spawn("victim", Threads.callable(() -> handled(call)));
-            giveWay(rounds);
+            giveWay(rounds + 1); // it has begun
             task.interrupt(new Strike());
             task.join();
             return task;
