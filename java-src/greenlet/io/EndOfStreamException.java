@@ -6,7 +6,11 @@ import java.io.EOFException;
 public final class EndOfStreamException extends EOFException {
   private static final long serialVersionUID = 1;
 
-  /** @serial what had come */
+  /**
+   * What had come.
+   *
+   * @serial the bytes
+   */
   private final byte[] received;
 
   /** {@code expected}: what was being read. */
