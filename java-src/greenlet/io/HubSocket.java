@@ -65,7 +65,7 @@ public final class HubSocket extends Socket {
   }
 
   private static int millis(Duration limit) {
-    return (int) Math.clamp(limit.toMillis(), 1, Integer.MAX_VALUE);
+    return Math.clamp(limit.toMillis(), 1, Integer.MAX_VALUE);
   }
 
   /**

@@ -1,9 +1,11 @@
 (ns greenlet.io.socket-test
   (:require [clojure.java.io :as io]
+            [clojure.string :as str]
             [clojure.test :refer [deftest is testing]]
             [greenlet.hub :refer [close-channel! readable! result run sleep! spawn writable!]]
             [greenlet.io.socket :refer [accept! connect listen port read-bytes! read-line! reader]])
   (:import (greenlet.io EndOfStreamException HubSocket)
+           (java.io BufferedReader ByteArrayInputStream)
            (java.net ConnectException SocketException SocketTimeoutException)
            (java.nio ByteBuffer)
            (java.nio.channels ClosedChannelException Pipe)))
@@ -21,7 +23,7 @@
 (deftest streams
   (testing "a socket is what clojure.java.io takes; each connection is a task"
     (is (= "ECHO"
-           (with-server (fn [^HubSocket s] (spit s (.toUpperCase (.readLine (io/reader s)))))
+           (with-server (fn [^HubSocket s] (spit s (str/upper-case (.readLine ^BufferedReader (io/reader s)))))
              (fn [port]
                (with-open [s (connect "localhost" port {:no-delay true :timeout 10 :keep-alive true :linger false})]
                  (let [w (io/writer s)]
@@ -51,14 +53,14 @@
                (with-open [s (connect "localhost" port)]
                  (let [in (reader s {:most 100})]
                    [(read-line! in) (String. (read-bytes! in 5)) (read-line! in)
-                    (let [in (reader (java.io.ByteArrayInputStream. (.getBytes "cut")))]
+                    (let [in (reader (ByteArrayInputStream. (.getBytes "cut")))]
                       [(try (read-line! in) (catch EndOfStreamException e (String. (.received e))))
-                       (try (read-bytes! (reader (java.io.ByteArrayInputStream. (.getBytes "cu"))) 3)
+                       (try (read-bytes! (reader (ByteArrayInputStream. (.getBytes "cu"))) 3)
                             (catch EndOfStreamException e (String. (.received e))))])]))))))
     (is (thrown-with-msg? IllegalArgumentException #"made by `reader`" (read-line! nil)))
-    (is (thrown-with-msg? IllegalArgumentException #"0 or above" (read-bytes! (reader (java.io.ByteArrayInputStream. (byte-array 0))) -1)))
+    (is (thrown-with-msg? IllegalArgumentException #"0 or above" (read-bytes! (reader (ByteArrayInputStream. (byte-array 0))) -1)))
     (is (thrown-with-msg? IllegalArgumentException #"a socket or an InputStream" (reader 1)))
-    (is (thrown-with-msg? IllegalArgumentException #"unknown options" (reader (java.io.ByteArrayInputStream. (byte-array 0)) {:max 1})))))
+    (is (thrown-with-msg? IllegalArgumentException #"unknown options" (reader (ByteArrayInputStream. (byte-array 0)) {:max 1})))))
 
 (deftest refused
   (run
