@@ -51,7 +51,9 @@ public final class RootLocal<T extends @Nullable Object> {
    */
   @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
   public T get() {
-    ThreadState here = ThreadState.here();
+    Context known = Context.current();
+    if (known == null && initial == null) return null; // a thread without greenlets stays one
+    ThreadState here = known == null ? ThreadState.here() : ThreadState.of(known);
     Object value = index < here.locals.length ? here.locals[index] : null;
     if (value != null || initial == null) return (T) value;
     T made = initial.get();

@@ -428,13 +428,22 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     final void setSleeper(Sleeper newSleeper) {
       Sleeper before = sleeper;
       if (before == newSleeper) return;
+      if (before instanceof Readiness mine && !mine.isIdle())
+        throw new IllegalStateException(
+            "the sleeper of %s cannot be exchanged while tasks wait for channels in it; set it before"
+                .formatted(tenant()));
       sleeper = newSleeper;
       before.close();
     }
 
     @Override
     final Readiness claimReadiness() throws IOException {
-      if (sleeper instanceof ParkingSleeper) setSleeper(new Readiness(false));
+      if (sleeper instanceof ParkingSleeper) {
+        var made = new Readiness(false);
+        // in a cooperative hub another task may have been before
+        if (sleeper instanceof ParkingSleeper) setSleeper(made);
+        else made.close();
+      }
       return sleeper instanceof Readiness mine ? mine.claim() : SelectorThread.claim();
     }
 

@@ -128,10 +128,12 @@ final class Readiness implements Sleeper {
       if (here != null) here.fail(new AsynchronousCloseException());
     }
 
-    void end(Wait over) {
-      if (waiter != over) return;
+    /** Whether it was this wait's. */
+    boolean end(Wait over) {
+      if (waiter != over) return false;
       waiter = null;
       who = null;
+      return true;
     }
   }
 
@@ -146,14 +148,22 @@ final class Readiness implements Sleeper {
       writing = new Direction(channel, "can be written");
     }
 
-    private void begin(Object who, int ops, Wait wait) {
+    private synchronized void begin(Object who, int ops, Wait wait) {
       if ((ops & READING) != 0) reading.begin(who, wait);
       if ((ops & WRITING) != 0) writing.begin(who, wait);
     }
 
-    void end(Wait wait) {
+    synchronized void end(Wait wait) {
       reading.end(wait);
-      writing.end(wait);
+      boolean wrote = writing.end(wait);
+      // who has connected would never be ready for that again, and the selector never sleep
+      if (!wrote || key == null) return;
+      try {
+        if ((key.interestOps() & SelectionKey.OP_CONNECT) != 0)
+          key.interestOps(key.interestOps() & ~SelectionKey.OP_CONNECT);
+      } catch (CancelledKeyException e) {
+        // closed, so nobody looks any longer
+      }
     }
 
     /** Adds to what the selector looks for. The lock is for one that another thread selects with. */
@@ -169,7 +179,7 @@ final class Readiness implements Sleeper {
     private synchronized void happened() {
       int ready = key.readyOps();
       int interest = key.interestOps();
-      int left = interest & ~(ready & WRITING);
+      int left = (ready & WRITING) != 0 ? interest & ~WRITING : interest;
       if ((ready & WRITING) != 0) writing.wake(ready);
       if ((ready & READING) != 0 && !reading.wake(ready)) left &= ~READING;
       if (left != interest) key.interestOps(left);
@@ -209,6 +219,12 @@ final class Readiness implements Sleeper {
   }
 
   private Interest interestIn(SelectableChannel channel) throws IOException {
+    Interest known = interests.get(channel);
+    return known != null ? known : register(channel);
+  }
+
+  /** One at a time: to register a second time would replace what the key has. */
+  private synchronized Interest register(SelectableChannel channel) throws IOException {
     Interest known = interests.get(channel);
     if (known != null) return known;
     if (interests.size() >= most) forgetClosed();
@@ -254,7 +270,12 @@ final class Readiness implements Sleeper {
     Interest interest = interests.remove(closed);
     if (interest == null) return;
     holdsClosed = true;
-    interest.fail();
+    try {
+      interest.fail();
+    } catch (RuntimeException e) { // as above
+      Failures.handUncaught(
+          Thread.currentThread(), "a task cannot go on that has waited for " + closed, e);
+    }
     selector.wakeup();
   }
 
@@ -334,6 +355,10 @@ final class Readiness implements Sleeper {
       if (interest != null) interest.happened();
     } catch (CancelledKeyException e) {
       // closed just now, and who waited has been told
+    } catch (
+        RuntimeException e) { // of the executor of a guest, and none of the business of the others
+      Failures.handUncaught(
+          Thread.currentThread(), "a task cannot go on that has waited for " + key.channel(), e);
     }
   }
 

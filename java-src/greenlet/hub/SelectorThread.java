@@ -30,8 +30,11 @@ final class SelectorThread {
   }
 
   private static void run(Readiness mine) {
-    do mine.sleep(IDLE);
-    while (!ends(mine));
+    long last = System.nanoTime();
+    do {
+      mine.sleep(IDLE);
+      if (!mine.isIdle()) last = System.nanoTime();
+    } while (System.nanoTime() - last < IDLE || !ends(mine));
   }
 
   private static synchronized boolean ends(Readiness mine) {

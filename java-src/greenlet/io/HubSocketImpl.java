@@ -19,8 +19,10 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.SocketChannel;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /** What is below a {@link HubSocket}: a channel that never blocks, and the waits of tasks for it. */
@@ -43,6 +45,13 @@ final class HubSocketImpl extends SocketImpl {
 
   /** Where a host has several addresses: those to try. */
   private List<InetAddress> addresses = List.of();
+
+  /** What options were set to, for the channel of the next address. */
+  private final Map<Object, Setting> settings = new ConcurrentHashMap<>();
+
+  private interface Setting {
+    void apply(SocketChannel channel) throws IOException;
+  }
 
   private SocketChannel channel() throws SocketException {
     SocketChannel open = channel;
@@ -136,7 +145,8 @@ final class HubSocketImpl extends SocketImpl {
         if (isClosed || i + 1 == all.size()) throw naming(remote, e);
       }
       Hub.close(channel());
-      channel = open();
+      SocketChannel next = channel = open();
+      for (Setting each : settings.values()) each.apply(next);
     }
   }
 
@@ -300,6 +310,7 @@ final class HubSocketImpl extends SocketImpl {
   @Override
   protected <T> void setOption(SocketOption<T> name, T value) throws IOException {
     channel().setOption(name, value);
+    settings.put(name, next -> next.setOption(name, value));
   }
 
   @Override
@@ -314,8 +325,10 @@ final class HubSocketImpl extends SocketImpl {
       timeout = (Integer) value;
     } else if (id == SO_OOBINLINE) {
       channel().socket().setOOBInline((Boolean) value);
+      settings.put(id, next -> next.socket().setOOBInline((Boolean) value));
     } else {
       Options.set(channel(), id, value);
+      settings.put(id, next -> Options.set(next, id, value));
     }
   }
 

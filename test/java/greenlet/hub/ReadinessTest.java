@@ -10,6 +10,7 @@ import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.StandardProtocolFamily;
@@ -33,6 +34,8 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -350,6 +353,56 @@ class ReadinessTest {
           });
     }
     assertTrue(descriptors() < before + 20, "" + (descriptors() - before));
+  }
+
+  @RootTest
+  @DisplayName(
+      "A connection that comes about after its wait was given up leaves no interest that keeps the hub awake")
+  void connectGivenUp() {
+    Hubs.realTime()
+        .run(
+            Threads.callable(() -> {
+              try (var server =
+                      ServerSocketChannel.open()
+                          .bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+                  var client = SocketChannel.open()) {
+                client.configureBlocking(false);
+                client.connect(server.getLocalAddress());
+                Hub.awaitReady(client, SelectionKey.OP_CONNECT, Duration.ZERO);
+                assertTrue(client.finishConnect());
+                long before = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+                assertEquals(0, Hub.awaitReady(client, READ, Duration.ofMillis(300)));
+                long used = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - before;
+                assertTrue(Thread.currentThread().isVirtual() || used < 150_000_000, used + " ns");
+                assertEquals(WRITE, Hub.awaitReady(client, WRITE));
+              }
+            }));
+  }
+
+  @RootTest
+  @DisplayName("A guest whose executor refuses keeps nobody else from hearing of channels")
+  void refusedWake() throws Throwable {
+    var refuses = new AtomicBoolean();
+    try (ExecutorService first = Executors.newSingleThreadExecutor();
+        ExecutorService host = Executors.newSingleThreadExecutor();
+        Ends pipe = Ends.open();
+        Ends other = Ends.open()) {
+      Hub refusing =
+          Hub.on(turn -> {
+            if (refuses.get()) throw new RejectedExecutionException("not now");
+            first.execute(turn);
+          });
+      Task<Integer> late = refusing.spawn(() -> await(pipe.source));
+      for (int turns = 0; turns < 3; turns++) first.submit(() -> {}).get(); // it waits by now
+      refuses.set(true);
+      pipe.send(1);
+      Task<Integer> reader = Hub.on(host).spawn(() -> await(other.source));
+      other.send(1);
+      assertEquals(READ, reader.toCompletableFuture().get());
+      refuses.set(false);
+      refusing.spawn(() -> {});
+      assertEquals(READ, late.toCompletableFuture().get());
+    }
   }
 
   private static long descriptors() {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.sun.net.httpserver.HttpServer;
 import greenlet.hub.Hub;
 import greenlet.hub.Task;
+import greenlet.testing.LeakCheck;
 import greenlet.testing.RootTest;
 import greenlet.testing.Servers;
 import greenlet.testing.Threads;
@@ -39,10 +40,12 @@ import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.extension.ExtendWith;
 import redis.clients.jedis.DefaultJedisClientConfig;
 import redis.clients.jedis.Jedis;
 
 /** Client libraries, unmodified, that are given a factory of sockets: their waits are the task's, in a plain hub on every engine. */
+@ExtendWith(LeakCheck.class)
 class ClientLibrariesTest {
   private static final int MANY = 20;
 
