@@ -87,9 +87,6 @@ final class Direction {
         } catch (InterruptedException e) {
           interrupted = isIgnored(channel, e);
           continue;
-        } catch (IOException e) { // of the channel, which is closed then, or raised in the task
-          if (closes && channel.isOpen()) Hub.close(channel);
-          throw e;
         }
         int done = attempt.make();
         if (done != 0) return done;

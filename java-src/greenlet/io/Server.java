@@ -290,8 +290,13 @@ public final class Server {
       made.add(new Listener(hub, i < count ? sockets.get(i) : null, places));
     }
     listeners = made;
-    if (hubs == 1) made.get(0).hub.spawn(this + " keeper", made.get(0)::run);
-    else startThreads();
+    if (hubs > 1) {
+      startThreads();
+      return;
+    }
+    Listener only = made.get(0);
+    only.left.complete(null);
+    only.hub.spawn(this + " keeper", only::run);
   }
 
   private boolean canSharePort() throws IOException {
@@ -395,6 +400,9 @@ public final class Server {
   public void join() {
     address();
     if (!ended.isDone()) Hub.await(ended);
+    Task<?> me = Task.current();
+    if (me != null && isOfConnection(me)) return; // a thread that ends with this task
+    for (Listener each : listeners) if (!each.left.isDone()) Hub.await(each.left);
   }
 
   private boolean isOfConnection(Task<?> task) {
@@ -446,6 +454,9 @@ public final class Server {
 
     volatile boolean hasEnded;
 
+    /** Complete when nothing of it runs in a thread of its own any longer. */
+    final CompletableFuture<@Nullable Void> left = new CompletableFuture<>();
+
     /** Given back by any hub. */
     private final AtomicInteger places;
 
@@ -470,6 +481,7 @@ public final class Server {
         hasEnded = true;
         closeListening();
         ended(this);
+        left.complete(null);
       }
     }
 
