@@ -20,6 +20,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -92,8 +93,8 @@ final class Readiness implements Sleeper {
     /** False if it is over already. */
     boolean wake(int ready);
 
-    /** Nothing if it is over already. */
-    void fail(Exception e);
+    /** False if it is over already. */
+    boolean fail(Exception e);
   }
 
   /** One direction of a channel, for which one task at a time waits. */
@@ -119,13 +120,22 @@ final class Readiness implements Sleeper {
 
     /** Whether somebody has been waiting. */
     boolean wake(int ready) {
-      Wait here = waiter;
-      return here != null && here.wake(ready);
+      return tell(here -> here.wake(ready));
     }
 
     void fail() {
+      tell(here -> here.fail(new AsynchronousCloseException()));
+    }
+
+    private boolean tell(Predicate<Wait> how) {
       Wait here = waiter;
-      if (here != null) here.fail(new AsynchronousCloseException());
+      try {
+        return here != null && how.test(here);
+      } catch (RuntimeException e) { // of a guest's executor, and none of the business of others
+        Failures.handUncaught(
+            Thread.currentThread(), "a task cannot go on that has waited for " + channel, e);
+        return true;
+      }
     }
 
     /** Whether it was this wait's. */
@@ -270,12 +280,7 @@ final class Readiness implements Sleeper {
     Interest interest = interests.remove(closed);
     if (interest == null) return;
     holdsClosed = true;
-    try {
-      interest.fail();
-    } catch (RuntimeException e) { // as above
-      Failures.handUncaught(
-          Thread.currentThread(), "a task cannot go on that has waited for " + closed, e);
-    }
+    interest.fail();
     selector.wakeup();
   }
 
@@ -355,10 +360,6 @@ final class Readiness implements Sleeper {
       if (interest != null) interest.happened();
     } catch (CancelledKeyException e) {
       // closed just now, and who waited has been told
-    } catch (
-        RuntimeException e) { // of the executor of a guest, and none of the business of the others
-      Failures.handUncaught(
-          Thread.currentThread(), "a task cannot go on that has waited for " + key.channel(), e);
     }
   }
 

@@ -354,8 +354,8 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     }
 
     @Override
-    public void fail(Exception e) {
-      waiter.fail(e);
+    public boolean fail(Exception e) {
+      return waiter.fail(e);
     }
   }
 
