@@ -9,6 +9,7 @@ import java.net.SocketAddress;
 import java.net.SocketException;
 import java.time.Duration;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A socket whose waits are those of the {@linkplain Task task} that calls: the other tasks of its hub run meanwhile. It does all that a
@@ -62,6 +63,20 @@ public final class HubSocket extends Socket {
     var socket = new HubSocket();
     socket.connect(InetSocketAddress.createUnresolved(host, port), millis(limit));
     return socket;
+  }
+
+  /** For factories. {@code local}: where to bind it; null for anywhere. */
+  static HubSocket connected(InetSocketAddress remote, @Nullable InetSocketAddress local)
+      throws IOException {
+    var socket = new HubSocket();
+    try {
+      if (local != null) socket.bind(local);
+      socket.connect(remote);
+      return socket;
+    } catch (Throwable t) {
+      socket.close();
+      throw t;
+    }
   }
 
   private static int millis(Duration limit) {

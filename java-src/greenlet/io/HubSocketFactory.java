@@ -6,7 +6,6 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import javax.net.SocketFactory;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Makes {@link HubSocket}s: for libraries that take a factory of sockets, by an object or by the name of its class, as the address of a
@@ -41,33 +40,20 @@ public final class HubSocketFactory extends SocketFactory {
   @Override
   public Socket createSocket(String host, int port, InetAddress localHost, int localPort)
       throws IOException {
-    return connected(
+    return HubSocket.connected(
         InetSocketAddress.createUnresolved(host, port),
         new InetSocketAddress(localHost, localPort));
   }
 
   @Override
   public Socket createSocket(InetAddress host, int port) throws IOException {
-    return connected(new InetSocketAddress(host, port), null);
+    return HubSocket.connected(new InetSocketAddress(host, port), null);
   }
 
   @Override
   public Socket createSocket(InetAddress host, int port, InetAddress localHost, int localPort)
       throws IOException {
-    return connected(
+    return HubSocket.connected(
         new InetSocketAddress(host, port), new InetSocketAddress(localHost, localPort));
-  }
-
-  private static Socket connected(InetSocketAddress remote, @Nullable InetSocketAddress local)
-      throws IOException {
-    var socket = new HubSocket();
-    try {
-      if (local != null) socket.bind(local);
-      socket.connect(remote);
-      return socket;
-    } catch (Throwable t) {
-      socket.close();
-      throw t;
-    }
   }
 }

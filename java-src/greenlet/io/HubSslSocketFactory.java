@@ -32,14 +32,15 @@ public final class HubSslSocketFactory extends SSLSocketFactory {
 
   @Override
   public Socket createSocket(String host, int port) throws IOException {
-    return over(new HubSocket(host, port), host);
+    return connected(InetSocketAddress.createUnresolved(host, port), null);
   }
 
   @Override
   public Socket createSocket(String host, int port, InetAddress localHost, int localPort)
       throws IOException {
     return connected(
-        new InetSocketAddress(host, port), new InetSocketAddress(localHost, localPort));
+        InetSocketAddress.createUnresolved(host, port),
+        new InetSocketAddress(localHost, localPort));
   }
 
   @Override
@@ -67,15 +68,7 @@ public final class HubSslSocketFactory extends SSLSocketFactory {
 
   private Socket connected(InetSocketAddress peer, @Nullable InetSocketAddress local)
       throws IOException {
-    var socket = new HubSocket();
-    try {
-      if (local != null) socket.bind(local);
-      socket.connect(peer);
-    } catch (Throwable t) {
-      socket.close();
-      throw t;
-    }
-    return over(socket, peer.getHostString());
+    return over(HubSocket.connected(peer, local), peer.getHostString());
   }
 
   private Socket over(Socket connected, String host) throws IOException {
