@@ -127,6 +127,13 @@ class ReadinessTest {
   @RootTest
   @DisplayName("Closed by a task, by a thread, or before: who waits gets an error at once")
   void closed() {
+    endsWait(pipe -> Hub.close(pipe.source));
+    endsWait(pipe ->
+        Hub.awaitFuture(
+            Threads.PLATFORM.start("closer", Threads.callable(() -> Hub.close(pipe.source)))));
+  }
+
+  private static void endsWait(Test close) {
     onPipe(
         Hubs.realTime(),
         pipe -> {
@@ -135,21 +142,9 @@ class ReadinessTest {
                   .spawn(() ->
                       assertThrows(AsynchronousCloseException.class, () -> await(pipe.source)));
           Hub.sleep(Duration.ZERO);
-          Hub.close(pipe.source);
+          close.run(pipe);
           reader.result();
           assertThrows(ClosedChannelException.class, () -> await(pipe.source));
-        });
-    onPipe(
-        Hubs.realTime(),
-        pipe -> {
-          Task<?> reader =
-              Hub.current()
-                  .spawn(() ->
-                      assertThrows(AsynchronousCloseException.class, () -> await(pipe.source)));
-          Hub.sleep(Duration.ZERO);
-          Hub.awaitFuture(
-              Threads.PLATFORM.start("closer", Threads.callable(() -> Hub.close(pipe.source))));
-          reader.result();
         });
   }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.net.httpserver.HttpServer;
+import greenlet.Program;
 import greenlet.hub.Hub;
 import greenlet.hub.Task;
 import greenlet.testing.LeakCheck;
@@ -23,8 +24,6 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -207,31 +206,12 @@ class ClientLibrariesTest {
   @RootTest
   @DisplayName("Installed in a JVM, it is below every new socket: HttpURLConnection, ServerSocket")
   void installed() throws Exception {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-    command.addAll(
+    List<String> options =
+        new ArrayList<>(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    options.addAll(
         List.of("-cp", System.getProperty("java.class.path"), ClientLibrariesTest.class.getName()));
-    Path out = Files.createTempFile("installed", ".txt");
-    try {
-      Process process =
-          new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(out.toFile())
-              .start();
-      Threads.await(process);
-      assertTrue(Files.readAllLines(out).contains("hello, after 7"), () -> read(out));
-    } finally {
-      Files.delete(out);
-    }
-  }
-
-  private static String read(Path file) {
-    try {
-      return Files.readString(file);
-    } catch (IOException e) {
-      return e.toString();
-    }
+    List<String> lines = new Program("installed").launch(options);
+    assertTrue(lines.contains("hello, after 7"), () -> String.join("\n", lines));
   }
 
   /** In a JVM of its own. */
