@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -22,8 +21,6 @@ import org.jspecify.annotations.Nullable;
  * that has detached itself from its parents, as daemons do, is none of the descendants that {@link #close} destroys.
  */
 public final class HubProcess implements AutoCloseable {
-  private static final Object GIVEN_UP = new Object();
-
   private final Process process;
   private final CompletableFuture<@Nullable Void> hurry = new CompletableFuture<>();
   private volatile long graceMillis = 1000;
@@ -67,18 +64,8 @@ public final class HubProcess implements AutoCloseable {
    * @throws IOException if it cannot be started: nothing is left of it
    */
   public static HubProcess start(ProcessBuilder builder) throws IOException {
-    require(builder, "a process needs a builder");
-    var started = new AtomicReference<@Nullable Object>();
-    try {
-      return Hub.offload(() -> {
-        var made = new HubProcess(builder.start());
-        if (!started.compareAndSet(null, made)) made.abandon();
-        return made;
-      });
-    } catch (Throwable t) {
-      if (started.getAndSet(GIVEN_UP) instanceof HubProcess made) made.abandon();
-      throw t;
-    }
+    Resources.require(builder, "a process needs a builder");
+    return Resources.offload(() -> new HubProcess(builder.start()), HubProcess::abandon);
   }
 
   /**
@@ -92,7 +79,7 @@ public final class HubProcess implements AutoCloseable {
    */
   public static <T extends @Nullable Object> T run(ProcessBuilder builder, Body<T> body)
       throws IOException {
-    require(body, "a process needs a body that uses it");
+    Resources.require(body, "a process needs a body that uses it");
     try (HubProcess process = start(builder)) {
       return body.use(process);
     } catch (Throwable t) {
@@ -108,7 +95,7 @@ public final class HubProcess implements AutoCloseable {
    * @return this process
    */
   public HubProcess grace(Duration limit) {
-    require(limit, "a grace is a time");
+    Resources.require(limit, "a grace is a time");
     if (limit.isNegative())
       throw new IllegalArgumentException("a grace is zero or more: got " + limit);
     graceMillis = limit.toMillis();
@@ -122,7 +109,7 @@ public final class HubProcess implements AutoCloseable {
    * @throws IOException if the process does not read it
    */
   public void write(byte[] bytes) throws IOException {
-    require(bytes, "there are no bytes to write");
+    Resources.require(bytes, "there are no bytes to write");
     Hub.offload(() -> {
       process.getOutputStream().write(bytes);
       process.getOutputStream().flush();
@@ -200,7 +187,7 @@ public final class HubProcess implements AutoCloseable {
    * @throws IOException if reading fails
    */
   public Result communicate(byte[] input) throws IOException {
-    require(input, "there are no bytes to write; for none give an empty array");
+    Resources.require(input, "there are no bytes to write; for none give an empty array");
     CompletableFuture<byte[]> output = call(() -> process.getInputStream().readAllBytes());
     CompletableFuture<byte[]> errors = call(() -> process.getErrorStream().readAllBytes());
     CompletableFuture<@Nullable Void> fed = call(() -> feed(input));
@@ -312,9 +299,5 @@ public final class HubProcess implements AutoCloseable {
         // what could not be written was for a process that has ended
       }
     }
-  }
-
-  private static void require(@Nullable Object given, String need) {
-    if (given == null) throw new IllegalArgumentException(need + ": got null");
   }
 }

@@ -28,8 +28,7 @@ public final class Names {
    * @throws UnknownHostException if the system finds none
    */
   public static List<InetAddress> lookupAll(String host) throws UnknownHostException {
-    if (host == null)
-      throw new IllegalArgumentException("a look-up needs the name of a host: got null");
+    Resources.require(host, "a look-up needs the name of a host");
     return lookupAll(host, InetAddress::getAllByName);
   }
 

@@ -94,7 +94,7 @@ public final class Server {
    * @return the server
    */
   public static Server on(InetSocketAddress address) {
-    require(address, "a server needs an address");
+    Resources.require(address, "a server needs an address");
     if (address.isUnresolved())
       throw new IllegalArgumentException(
           "a server needs an address of this machine: %s is unknown".formatted(address));
@@ -109,7 +109,7 @@ public final class Server {
    */
   public Server handler(Handler handler) {
     requireNotStarted();
-    this.handler = require(handler, "a server needs a handler");
+    this.handler = Resources.require(handler, "a server needs a handler");
     return this;
   }
 
@@ -149,7 +149,7 @@ public final class Server {
    */
   public Server tls(SSLContext context) {
     requireNotStarted();
-    tls = require(context, "TLS needs an SSLContext");
+    tls = Resources.require(context, "TLS needs an SSLContext");
     return this;
   }
 
@@ -162,7 +162,7 @@ public final class Server {
    */
   public Server handshakeLimit(Duration limit) {
     requireNotStarted();
-    if (!require(limit, "a handshake needs a limit").isPositive())
+    if (!Resources.require(limit, "a handshake needs a limit").isPositive())
       throw new IllegalArgumentException("the limit of a handshake is above zero: got " + limit);
     handshakeLimit = limit;
     return this;
@@ -178,7 +178,8 @@ public final class Server {
    */
   public Server onFailure(BiConsumer<? super Task<?>, ? super Throwable> handler) {
     requireNotStarted();
-    failureHandler = require(handler, "a server needs a handler for failures, or the hub's");
+    failureHandler =
+        Resources.require(handler, "a server needs a handler for failures, or the hub's");
     return this;
   }
 
@@ -204,7 +205,7 @@ public final class Server {
   public Server hubs(int hubs, Supplier<Hub> maker) {
     requireNotStarted();
     this.hubs = requirePositive(hubs, "the number of a server's hubs");
-    hubMaker = require(maker, "several hubs need something that makes one");
+    hubMaker = Resources.require(maker, "several hubs need something that makes one");
     return this;
   }
 
@@ -243,11 +244,6 @@ public final class Server {
   private static int requirePositive(int n, String what) {
     if (n < 1) throw new IllegalArgumentException(what + " is 1 or more: got " + n);
     return n;
-  }
-
-  private static <T> T require(@Nullable T given, String need) {
-    if (given == null) throw new IllegalArgumentException(need + ": got null");
-    return given;
   }
 
   // Starting
@@ -388,7 +384,8 @@ public final class Server {
    * @throws IllegalStateException if it has not been started
    */
   public void stop(Duration grace) {
-    require(grace, "a server needs a time to stop in; Duration.ZERO kills handlers at once");
+    Resources.require(
+        grace, "a server needs a time to stop in; Duration.ZERO kills handlers at once");
     address();
     Task<?> me = Task.current();
     if (me != null && isOfConnection(me)) stoppers.add(me);

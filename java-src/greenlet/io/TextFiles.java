@@ -18,7 +18,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,8 +25,6 @@ import org.jspecify.annotations.Nullable;
  * and closed when that ends, fails or is closed early. Errors come out where the next element is asked for.
  */
 public final class TextFiles {
-  private static final Object GIVEN_UP = new Object();
-
   private TextFiles() {}
 
   /**
@@ -49,14 +46,14 @@ public final class TextFiles {
    * @return the generator; a traversal throws IOException
    */
   public static Generator<String> lines(Path file, Charset charset) {
-    require(file, "a file to read is needed");
-    require(charset, "lines need a charset");
+    Resources.require(file, "a file to read is needed");
+    Resources.require(charset, "lines need a charset");
     return lines(() -> Files.newInputStream(file), charset);
   }
 
   static Generator<String> lines(Callable<InputStream> file, Charset charset) {
     return Generator.of(out -> {
-      InputStream in = open(file);
+      InputStream in = Resources.offload(file, TextFiles::close);
       try {
         var decoder = new LineDecoder(in, charset);
         while (true) {
@@ -80,14 +77,14 @@ public final class TextFiles {
    * @return the generator; a traversal throws IOException
    */
   public static Generator<byte[]> chunks(Path file, int size) {
-    require(file, "a file to read is needed");
+    Resources.require(file, "a file to read is needed");
     if (size < 1) throw new IllegalArgumentException("a chunk has 1 byte or more: got " + size);
     return chunks(() -> Files.newInputStream(file), size);
   }
 
   static Generator<byte[]> chunks(Callable<InputStream> file, int size) {
     return Generator.of(out -> {
-      InputStream in = open(file);
+      InputStream in = Resources.offload(file, TextFiles::close);
       try {
         while (true) {
           Chunk chunk = Hub.offload(() -> Chunk.read(in, size));
@@ -172,25 +169,6 @@ public final class TextFiles {
         isAfterReturn = c == '\r';
       }
       chars.clear();
-    }
-  }
-
-  private static void require(@Nullable Object given, String need) {
-    if (given == null) throw new IllegalArgumentException(need + ": got null");
-  }
-
-  /** What is opened after the wait has been given up is closed at once. */
-  private static <T extends Closeable> T open(Callable<T> how) {
-    var opened = new AtomicReference<@Nullable Object>();
-    try {
-      return Hub.offload(() -> {
-        T in = how.call();
-        if (!opened.compareAndSet(null, in)) in.close();
-        return in;
-      });
-    } catch (Throwable t) {
-      if (opened.getAndSet(GIVEN_UP) instanceof Closeable in) close(in);
-      throw t;
     }
   }
 

@@ -6,7 +6,6 @@ import java.security.NoSuchAlgorithmException;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.SSLSocketFactory;
-import org.jspecify.annotations.Nullable;
 
 /**
  * TLS over sockets whose waits are a task's. The protocol is the JDK's: its {@code SSLSocket} works in memory, and what it reads
@@ -62,8 +61,7 @@ public final class Tls {
    */
   public static SSLSocket client(SSLContext context, Socket connected, String host)
       throws IOException {
-    if (host == null)
-      throw new IllegalArgumentException("a client of TLS needs the name of the host: got null");
+    Resources.require(host, "a client of TLS needs the name of the host");
     return new TlsSocket(require(context), true, require(connected), host, true);
   }
 
@@ -88,14 +86,11 @@ public final class Tls {
     }
   }
 
-  private static SSLContext require(@Nullable SSLContext context) {
-    if (context == null) throw new IllegalArgumentException("TLS needs an SSLContext: got null");
-    return context;
+  private static SSLContext require(SSLContext context) {
+    return Resources.require(context, "TLS needs an SSLContext");
   }
 
-  private static Socket require(@Nullable Socket socket) {
-    if (socket == null)
-      throw new IllegalArgumentException("TLS needs a socket to work on: got null");
-    return socket;
+  private static Socket require(Socket socket) {
+    return Resources.require(socket, "TLS needs a socket to work on");
   }
 }
