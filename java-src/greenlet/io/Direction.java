@@ -8,8 +8,6 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.SelectableChannel;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
-import org.jspecify.annotations.Nullable;
 
 /** One direction of a socket: one task, or thread, at a time tries what it is about to do, and waits where it has to. */
 final class Direction {
@@ -22,15 +20,14 @@ final class Direction {
     int make() throws IOException;
   }
 
-  private final String verb;
+  private final Exclusion exclusion;
   private final int op;
   private final boolean closes;
-  private final AtomicReference<@Nullable Object> user = new AtomicReference<>();
   private int atOnce;
 
   /** {@code closes}: whether who leaves it in the midst, as by a kill, closes the channel, since what follows would be out of step. */
   Direction(String verb, int op, boolean closes) {
-    this.verb = verb;
+    exclusion = new Exclusion(verb);
     this.op = op;
     this.closes = closes;
   }
@@ -44,14 +41,13 @@ final class Direction {
    */
   int until(SelectableChannel channel, boolean isLikely, int millis, Attempt attempt)
       throws IOException {
-    Task<?> task = Task.current();
-    begin(channel, task);
+    boolean isTask = exclusion.begin(channel) != null;
     try {
-      if (task != null && ++atOnce > MOST_AT_ONCE) {
+      if (isTask && ++atOnce > MOST_AT_ONCE) {
         atOnce = 0;
         Hub.sleep(Duration.ZERO);
       }
-      int done = isLikely || task == null ? attempt.make() : 0;
+      int done = isLikely || !isTask ? attempt.make() : 0;
       return done != 0 ? done : await(channel, millis, attempt);
     } catch (ClosedChannelException e) {
       throw closed(e);
@@ -63,17 +59,8 @@ final class Direction {
       if (closes) Hub.close(channel);
       throw t;
     } finally {
-      user.set(null);
+      exclusion.end();
     }
-  }
-
-  private void begin(SelectableChannel channel, @Nullable Task<?> task) {
-    Object me = task == null ? Thread.currentThread() : task;
-    Object other = user.compareAndExchange(null, me);
-    if (other != null)
-      throw new IllegalStateException(
-          "%s cannot %s %s: %s does so already, and only one may at a time"
-              .formatted(me, verb, channel, other));
   }
 
   private int await(SelectableChannel channel, int millis, Attempt attempt) throws IOException {

@@ -1,12 +1,10 @@
 package greenlet.io;
 
-import greenlet.hub.Task;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,7 +24,7 @@ public final class LineReader extends InputStream {
 
   private final InputStream in;
   private final int most;
-  private final AtomicReference<@Nullable Object> user = new AtomicReference<>();
+  private final Exclusion exclusion = new Exclusion("read from");
 
   /** What has been read ahead is in it, between {@link #from} and {@link #to}. */
   private byte[] buffer = new byte[BUFFER];
@@ -77,7 +75,7 @@ public final class LineReader extends InputStream {
    * @throws IOException if the line is too long, or what the stream underneath throws
    */
   public byte @Nullable [] readLineBytes() throws IOException {
-    begin();
+    exclusion.begin(in);
     try {
       int length = untilLineFeed();
       if (length < 0) return null;
@@ -86,7 +84,7 @@ public final class LineReader extends InputStream {
       from += hasReturn ? 2 : 1;
       return line;
     } finally {
-      user.set(null);
+      exclusion.end();
     }
   }
 
@@ -123,7 +121,7 @@ public final class LineReader extends InputStream {
   public byte[] readBytes(int count) throws IOException {
     if (count < 0)
       throw new IllegalArgumentException("cannot read %d bytes: 0 or more".formatted(count));
-    begin();
+    exclusion.begin(in);
     try {
       while (to - from < count) {
         if (!fill())
@@ -131,17 +129,17 @@ public final class LineReader extends InputStream {
       }
       return take(count);
     } finally {
-      user.set(null);
+      exclusion.end();
     }
   }
 
   @Override
   public int read() throws IOException {
-    begin();
+    exclusion.begin(in);
     try {
       return from < to || fill() ? buffer[from++] & 0xff : -1;
     } finally {
-      user.set(null);
+      exclusion.end();
     }
   }
 
@@ -149,7 +147,7 @@ public final class LineReader extends InputStream {
   public int read(byte[] bytes, int offset, int length) throws IOException {
     Objects.checkFromIndexSize(offset, length, bytes.length);
     if (length == 0) return 0;
-    begin();
+    exclusion.begin(in);
     try {
       if (from == to) return in.read(bytes, offset, length);
       int count = Math.min(length, to - from);
@@ -157,7 +155,7 @@ public final class LineReader extends InputStream {
       from += count;
       return count;
     } finally {
-      user.set(null);
+      exclusion.end();
     }
   }
 
@@ -170,16 +168,6 @@ public final class LineReader extends InputStream {
   @Override
   public void close() throws IOException {
     in.close();
-  }
-
-  private void begin() {
-    Task<?> task = Task.current();
-    Object me = task == null ? Thread.currentThread() : task;
-    Object other = user.compareAndExchange(null, me);
-    if (other != null)
-      throw new IllegalStateException(
-          "%s cannot read from %s: %s does so already, and only one may at a time"
-              .formatted(me, in, other));
   }
 
   private byte[] take(int count) {

@@ -45,9 +45,10 @@ final class TlsSocket extends SSLSocket {
 
   private final List<HandshakeCompletedListener> listeners = new CopyOnWriteArrayList<>();
 
+  private final Exclusion reading = new Exclusion("read from");
+  private final Exclusion writing = new Exclusion("write to");
+
   // guarded by the lock of the transport
-  private @Nullable Object reader;
-  private @Nullable Object writer;
   private @Nullable CompletableFuture<@Nullable Void> shaking;
   private boolean isClosed;
 
@@ -157,48 +158,30 @@ final class TlsSocket extends SSLSocket {
     int run() throws IOException;
   }
 
-  private static Object me() {
-    Task<?> task = Task.current();
-    return task != null ? task : Thread.currentThread();
-  }
-
   private void requireOpen() throws SocketException {
     if (isClosed()) throw new SocketException("Socket closed");
     if (!under.isConnected()) throw new SocketException("Socket is not connected");
-  }
-
-  private IllegalStateException occupied(Object other, String what, String remedy) {
-    return new IllegalStateException(
-        "%s cannot %s %s: %s is doing so already; %s".formatted(me(), what, this, other, remedy));
   }
 
   private int read(byte[] b, int off, int len) throws IOException {
     Objects.checkFromIndexSize(off, len, b.length);
     requireOpen();
     if (len == 0) return 0;
-    synchronized (transport) {
-      if (reader != null) throw occupied(reader, "read from", "one task reads at a time");
-      reader = me();
-    }
+    reading.begin(this);
     try {
       shake();
       if (received == null) received = ssl.getInputStream(); // which cannot be had at the end
       InputStream in = received;
       return call(() -> in.read(b, off, len), false);
     } finally {
-      synchronized (transport) {
-        reader = null;
-      }
+      reading.end();
     }
   }
 
   private void write(byte[] b, int off, int len) throws IOException {
     Objects.checkFromIndexSize(off, len, b.length);
     requireOpen();
-    synchronized (transport) {
-      if (writer != null) throw occupied(writer, "write to", "one task writes at a time");
-      writer = me();
-    }
+    writing.begin(this);
     try {
       shake();
       for (int from = off; from < off + len; from += CHUNK) {
@@ -212,9 +195,7 @@ final class TlsSocket extends SSLSocket {
             true);
       }
     } finally {
-      synchronized (transport) {
-        writer = null;
-      }
+      writing.end();
     }
   }
 
@@ -306,8 +287,8 @@ final class TlsSocket extends SSLSocket {
     synchronized (transport) {
       if (isClosed) return;
       isClosed = true;
-      isQuiet = isShaken && writer == null && !transport.isDraining();
-      isRead = reader != null;
+      isQuiet = isShaken && !writing.isTaken() && !transport.isDraining();
+      isRead = reading.isTaken();
     }
     try {
       if (isQuiet && !under.isClosed()) sayGoodbye();
