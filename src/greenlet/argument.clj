@@ -2,6 +2,9 @@
   "What the namespaces of this library have in common: what they say of wrong arguments, and how one has the names of another.
   Not for users."
   (:import (clojure.lang IFn)
+           (java.io File)
+           (java.nio.charset Charset StandardCharsets)
+           (java.nio.file Path)
            (java.time Duration)))
 
 (set! *warn-on-reflection* true)
@@ -50,6 +53,29 @@
   "`f`, which has to be a function; `what` it is, for people."
   ^IFn [f what]
   (if (ifn? f) f (refuse what " must be a function; got " (shown f))))
+
+(defn the-port
+  "`n`, which has to be the number of a port."
+  ^long [n]
+  (if (and (int? n) (<= 0 (long n) 65535)) (long n) (refuse "a port is a number from 0 to 65535; got " (shown n))))
+
+(defn the-path
+  "`x`, a Path or what stands for one; `what` it is, for people."
+  ^Path [x what]
+  (cond
+    (instance? Path x) x
+    (instance? File x) (.toPath ^File x)
+    (string? x) (Path/of x (make-array String 0))
+    :else (refuse what " is a string, a File or a Path; got " (shown x))))
+
+(defn the-charset
+  "`x`, a Charset or its name; UTF-8 for nil."
+  ^Charset [x]
+  (cond
+    (nil? x) StandardCharsets/UTF_8
+    (instance? Charset x) x
+    (string? x) (Charset/forName x)
+    :else (refuse ":encoding is a Charset or its name; got " (shown x))))
 
 (definterface Wrapper
   (unwrapped []))

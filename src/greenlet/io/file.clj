@@ -1,26 +1,10 @@
 (ns greenlet.io.file
   "Files as generators that wait as tasks; `greenlet.io` has all names, too, and the examples refer to it."
-  (:require [greenlet.argument :refer [check-options refuse shown]]
+  (:require [greenlet.argument :refer [check-options refuse shown the-charset the-path]]
             [greenlet.generator :as generator])
-  (:import (greenlet.io TextFiles)
-           (java.io File)
-           (java.nio.charset Charset)
-           (java.nio.file Path)))
+  (:import (greenlet.io TextFiles)))
 
 (set! *warn-on-reflection* true)
-
-(defn- the-path ^Path [file]
-  (cond
-    (instance? Path file) file
-    (instance? File file) (.toPath ^File file)
-    (string? file) (Path/of file (make-array String 0))
-    :else (refuse "a file is a string, a File or a Path; got " (shown file))))
-
-(defn- the-charset ^Charset [x]
-  (cond
-    (instance? Charset x) x
-    (string? x) (Charset/forName x)
-    :else (refuse ":encoding is a Charset or its name; got " (shown x))))
 
 (defn lines
   "A generator of the lines of `file`. It reads in another thread while the current task alone waits. The file is closed when the traversal
@@ -34,7 +18,7 @@
   ([file] (lines file nil))
   ([file options]
    (let [{:keys [encoding]} (check-options options [:encoding] "lines")]
-     (generator/of-recipe (TextFiles/lines (the-path file) (the-charset (or encoding "UTF-8")))))))
+     (generator/of-recipe (TextFiles/lines (the-path file "a file") (the-charset encoding))))))
 
 (defn chunks
   "A generator of the bytes of `file`, in arrays of `size` at most; otherwise as `lines`. If reading fails, the bytes before come first.
@@ -43,4 +27,4 @@
       (run (mapv count (chunks \"target/chunks.txt\" 2)))   ;=> [2 1]"
   [file size]
   (when-not (pos-int? size) (refuse "a chunk has 1 byte or more; got " (shown size)))
-  (generator/of-recipe (TextFiles/chunks (the-path file) (int size))))
+  (generator/of-recipe (TextFiles/chunks (the-path file "a file") (int size))))

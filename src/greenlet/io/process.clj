@@ -1,11 +1,9 @@
 (ns greenlet.io.process
   "Processes of the operating system that wait as tasks; `greenlet.io` has all names, too, and the examples refer to it."
-  (:require [greenlet.argument :refer [check-options duration refuse shown the-function]])
+  (:require [greenlet.argument :refer [check-options duration refuse shown the-charset the-function the-path]])
   (:import (greenlet.io HubProcess HubProcess$Body HubProcess$Result)
            (java.io File)
            (java.lang ProcessBuilder$Redirect)
-           (java.nio.charset Charset)
-           (java.nio.file Path)
            (java.util List Map)))
 
 (set! *warn-on-reflection* true)
@@ -14,18 +12,7 @@
   (if (instance? HubProcess x) x (refuse "a process must be one that `process` makes; got " (shown x))))
 
 (defn- the-file ^File [x option]
-  (cond
-    (instance? File x) x
-    (instance? Path x) (.toFile ^Path x)
-    (string? x) (File. ^String x)
-    :else (refuse option " is a string, a File or a Path; got " (shown x))))
-
-(defn- the-charset ^Charset [x]
-  (cond
-    (nil? x) (Charset/forName "UTF-8")
-    (instance? Charset x) x
-    (string? x) (Charset/forName x)
-    :else (refuse ":encoding is a Charset or its name; got " (shown x))))
+  (.toFile (the-path x option)))
 
 (defn- the-bytes ^bytes [x encoding]
   (cond

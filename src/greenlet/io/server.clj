@@ -4,7 +4,7 @@
 
   Servers       `serve` `stop!`; `join-server` waits; `port` of greenlet.io.socket says where
   TLS           `tls-client` `tls-server`"
-  (:require [greenlet.argument :refer [check-options duration refuse shown the-function]])
+  (:require [greenlet.argument :refer [check-options duration refuse shown the-function the-port]])
   (:import (greenlet.io HubSocket Server Server$Handler Tls)
            (java.io Writer)
            (java.net InetAddress InetSocketAddress Socket)
@@ -16,18 +16,15 @@
 (defn- the-context ^SSLContext [x what]
   (if (instance? SSLContext x) x (refuse what " must be a javax.net.ssl.SSLContext; got " (shown x))))
 
-(defn- port-number ^long [n]
-  (if (and (int? n) (<= 0 (long n) 65535)) (long n) (refuse "a port is a number from 0 to 65535; got " (shown n))))
-
 (defn- number-above-zero ^long [n what]
   (if (and (pos-int? n) (<= (long n) Integer/MAX_VALUE)) (long n) (refuse what " is a positive number, of 31 bits; got " (shown n))))
 
 (defn- socket-address ^InetSocketAddress [address]
   (cond
     (instance? InetSocketAddress address) address
-    (int? address) (InetSocketAddress. (InetAddress/getLoopbackAddress) (int (port-number address)))
+    (int? address) (InetSocketAddress. (InetAddress/getLoopbackAddress) (int (the-port address)))
     (and (vector? address) (= 2 (count address)) (string? (first address)))
-    (InetSocketAddress. ^String (first address) (int (port-number (second address))))
+    (InetSocketAddress. ^String (first address) (int (the-port (second address))))
     :else (refuse "an address is a port of the loopback interface, [host port] or an InetSocketAddress; got " (shown address))))
 
 (def ^:private options-of-serve
@@ -100,7 +97,7 @@
      (if (instance? Socket a)
        (if (string? b) (Tls/client context a b) (refuse "the host of tls-client must be a string; got " (shown b)))
        (if (string? a)
-         (let [socket (HubSocket. ^String a (int (port-number b)))]
+         (let [socket (HubSocket. ^String a (int (the-port b)))]
            (try
              (Tls/client context socket a)
              (catch Throwable t (.close socket) (throw t))))

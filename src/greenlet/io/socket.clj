@@ -1,7 +1,7 @@
 (ns greenlet.io.socket
   "Sockets for greenlet.io whose waits are the task's. In Java these are HubSocket and HubServerSocket of the package greenlet.io:
   sockets of java.net, for all that takes such a one. `greenlet.io` has all names, too, and the examples refer to it."
-  (:require [greenlet.argument :refer [check-options duration refuse shown]])
+  (:require [greenlet.argument :refer [check-options duration refuse shown the-port]])
   (:import (greenlet.io HubServerSocket HubSocket LineReader Server)
            (java.io InputStream)
            (java.net InetSocketAddress ServerSocket Socket)
@@ -24,11 +24,6 @@
   (when (some? reuse-address) (.setReuseAddress socket (boolean reuse-address)))
   socket)
 
-(defn- port-number [port]
-  (if (and (integer? port) (<= 0 (long port) 65535))
-    (int port)
-    (refuse "a port is a number from 0 to 65535; got " (shown port))))
-
 (defn connect
   "A HubSocket that is connected to `host`, a name or an address, and `port`, by the first of the host's addresses that answers. A name
   is looked up in another thread while the task waits. It is a java.net.Socket, for `with-open`, for clojure.java.io and for all that
@@ -48,12 +43,12 @@
   (^HubSocket [host port options]
    (let [{:keys [connect-timeout bind] :as options}
          (check-options options (conj socket-options :connect-timeout :bind) "connect")
-         port (port-number port)
+         port (int (the-port port))
          socket (HubSocket.)]
      (when-not (string? host) (refuse "the host to connect to is a string; got " (shown host)))
      (try
        (set-options socket options)
-       (when bind (.bind socket (InetSocketAddress. (port-number bind))))
+       (when bind (.bind socket (InetSocketAddress. (int (the-port bind)))))
        (.connect socket (InetSocketAddress/createUnresolved host port) (if connect-timeout (millis connect-timeout) 0))
        socket
        (catch Throwable t
@@ -75,7 +70,7 @@
   (^HubServerSocket [port options]
    (let [{:keys [^String host backlog timeout receive-buffer reuse-address reuse-port]}
          (check-options options [:host :backlog :timeout :receive-buffer :reuse-address :reuse-port] "listen")
-         port (port-number port)
+         port (int (the-port port))
          server (HubServerSocket.)]
      (try
        (when timeout (.setSoTimeout server (millis timeout)))
