@@ -1,6 +1,5 @@
 package greenlet.io;
 
-import greenlet.hub.Hub;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -9,27 +8,16 @@ import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.SocketException;
 import java.net.SocketImpl;
-import java.net.SocketOption;
 import java.net.SocketTimeoutException;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** What is below a {@link HubServerSocket}. */
-final class HubServerSocketImpl extends SocketImpl {
+final class HubServerSocketImpl extends ChannelSocketImpl<ServerSocketChannel> {
   private final Direction accepting = new Direction("accept from", SelectionKey.OP_ACCEPT, false);
-  private volatile @Nullable ServerSocketChannel channel;
-  private volatile boolean isClosed;
-  private volatile int timeout;
   private @Nullable InetSocketAddress local;
-
-  private ServerSocketChannel channel() throws SocketException {
-    ServerSocketChannel open = channel;
-    if (open == null || isClosed) throw new SocketException("Socket closed");
-    return open;
-  }
 
   @Override
   protected void create(boolean stream) throws IOException {
@@ -81,45 +69,8 @@ final class HubServerSocketImpl extends SocketImpl {
   }
 
   @Override
-  protected void close() throws IOException {
-    isClosed = true;
-    ServerSocketChannel open = channel;
-    if (open != null) Hub.close(open);
-  }
-
-  // Options
-
-  @Override
-  protected Set<SocketOption<?>> supportedOptions() {
-    ServerSocketChannel open = channel;
-    return open == null ? Set.of() : open.supportedOptions();
-  }
-
-  @Override
-  protected <T> void setOption(SocketOption<T> name, T value) throws IOException {
-    channel().setOption(name, value);
-  }
-
-  @Override
-  protected <T> T getOption(SocketOption<T> name) throws IOException {
-    return channel().getOption(name);
-  }
-
-  @Override
-  public void setOption(int id, Object value) throws SocketException {
-    ServerSocketChannel open = channel();
-    if (id == SO_TIMEOUT) timeout = (Integer) value;
-    else Options.set(open, id, value);
-  }
-
-  @Override
   public Object getOption(int id) throws SocketException {
-    ServerSocketChannel open = channel();
-    return switch (id) {
-      case SO_TIMEOUT -> timeout;
-      case SO_BINDADDR -> open.socket().getInetAddress();
-      default -> Options.get(open, id);
-    };
+    return id == SO_BINDADDR ? channel().socket().getInetAddress() : super.getOption(id);
   }
 
   // What a server does not do

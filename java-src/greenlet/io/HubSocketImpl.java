@@ -21,12 +21,10 @@ import java.nio.channels.SocketChannel;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import org.jspecify.annotations.Nullable;
 
 /** What is below a {@link HubSocket}: a channel that never blocks, and the waits of tasks for it. */
-final class HubSocketImpl extends SocketImpl {
+final class HubSocketImpl extends ChannelSocketImpl<SocketChannel> {
   /** Of more the JDK would make a copy as long, outside of the heap, for the thread to keep. */
   private static final int MOST_AT_ONCE = 128 * 1024;
 
@@ -34,11 +32,8 @@ final class HubSocketImpl extends SocketImpl {
   private final Direction reading = new Direction("read from", SelectionKey.OP_READ, true);
   private final Direction writing = new Direction("write to", SelectionKey.OP_WRITE, true);
 
-  private volatile @Nullable SocketChannel channel;
-  private volatile boolean isClosed;
   private volatile boolean isOutputShut;
   private boolean isBound;
-  private volatile int timeout;
 
   /** Whether the last read has left nothing behind. */
   private boolean isDrained;
@@ -51,18 +46,6 @@ final class HubSocketImpl extends SocketImpl {
 
   private interface Setting {
     void apply(SocketChannel channel) throws IOException;
-  }
-
-  private SocketChannel channel() throws SocketException {
-    SocketChannel open = channel;
-    if (open == null || isClosed) throw new SocketException("Socket closed");
-    return open;
-  }
-
-  /** Also by a task that has left it in the midst. */
-  boolean isClosed() {
-    SocketChannel open = channel;
-    return isClosed || (open != null && !open.isOpen());
   }
 
   void setAddresses(List<InetAddress> all) {
@@ -142,7 +125,7 @@ final class HubSocketImpl extends SocketImpl {
         connectTo(remote, millis);
         return;
       } catch (SocketException | SocketTimeoutException e) {
-        if (isClosed || i + 1 == all.size()) throw naming(remote, e);
+        if (hasEnded || i + 1 == all.size()) throw naming(remote, e);
       }
       Hub.close(channel());
       SocketChannel next = channel = open();
@@ -190,13 +173,6 @@ final class HubSocketImpl extends SocketImpl {
   @Override
   protected void accept(SocketImpl accepted) throws IOException {
     throw new SocketException("a socket of a client does not accept");
-  }
-
-  @Override
-  protected void close() throws IOException {
-    isClosed = true;
-    SocketChannel open = channel;
-    if (open != null) Hub.close(open);
   }
 
   @Override
@@ -302,44 +278,28 @@ final class HubSocketImpl extends SocketImpl {
   // Options
 
   @Override
-  protected Set<SocketOption<?>> supportedOptions() {
-    SocketChannel open = channel;
-    return open == null ? Set.of() : open.supportedOptions();
-  }
-
-  @Override
   protected <T> void setOption(SocketOption<T> name, T value) throws IOException {
-    channel().setOption(name, value);
+    super.setOption(name, value);
     settings.put(name, next -> next.setOption(name, value));
   }
 
   @Override
-  protected <T> T getOption(SocketOption<T> name) throws IOException {
-    return channel().getOption(name);
-  }
-
-  @Override
   public void setOption(int id, Object value) throws SocketException {
-    if (id == SO_TIMEOUT) {
-      channel();
-      timeout = (Integer) value;
-    } else if (id == SO_OOBINLINE) {
+    if (id == SO_OOBINLINE) {
       channel().socket().setOOBInline((Boolean) value);
       settings.put(id, next -> next.socket().setOOBInline((Boolean) value));
-    } else {
-      Options.set(channel(), id, value);
-      settings.put(id, next -> Options.set(next, id, value));
+      return;
     }
+    super.setOption(id, value);
+    if (id != SO_TIMEOUT) settings.put(id, next -> set(next, id, value));
   }
 
   @Override
   public Object getOption(int id) throws SocketException {
-    SocketChannel open = channel();
     return switch (id) {
-      case SO_TIMEOUT -> timeout;
-      case SO_OOBINLINE -> open.socket().getOOBInline();
-      case SO_BINDADDR -> open.socket().getLocalAddress();
-      default -> Options.get(open, id);
+      case SO_OOBINLINE -> channel().socket().getOOBInline();
+      case SO_BINDADDR -> channel().socket().getLocalAddress();
+      default -> super.getOption(id);
     };
   }
 }
