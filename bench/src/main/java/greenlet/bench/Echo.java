@@ -51,6 +51,7 @@ final class Echo {
   private static final List<Server> SERVERS =
       List.of(
           new Server(RAW, "nio", List.of()),
+          new Server("raw NIO, two selectors", "two-nio", List.of()),
           new Server("Netty, one event loop", "netty", List.of()),
           new Server("hub on C", "hub", CONTINUATION),
           new Server("hub on V", "hub", NOT_CARRIED),

@@ -12,6 +12,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
@@ -52,7 +53,8 @@ final class EchoServer {
 
   public static void main(String[] args) throws Exception {
     switch (args[0]) {
-      case "nio" -> select(ServerSocketChannel.open().bind(address(), BACKLOG));
+      case "nio" -> select(1);
+      case "two-nio" -> select(2);
       case "netty" -> serveControl(NettyEcho.start(address(), BACKLOG));
       case "hub" -> Hub.realTime().run(() -> serve());
       case "two-hubs" -> Hub.realTime().run(() -> serve(2));
@@ -169,13 +171,32 @@ final class EchoServer {
     };
   }
 
-  // A selector, and a single thread
+  // A selector for each thread
 
-  private static void select(ServerSocketChannel server) throws IOException {
+  private static void select(int threads) throws IOException {
+    InetSocketAddress address = address();
+    for (int i = 0; i < threads; i++) {
+      ServerSocketChannel server = ServerSocketChannel.open();
+      if (threads > 1) server.setOption(StandardSocketOptions.SO_REUSEPORT, true);
+      server.bind(address, BACKLOG);
+      address = (InetSocketAddress) server.getLocalAddress();
+      Thread.ofPlatform().start(() -> select(server));
+    }
+    serveControl(address.getPort());
+  }
+
+  private static void select(ServerSocketChannel server) {
+    try {
+      serve(server);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static void serve(ServerSocketChannel server) throws IOException {
     Selector selector = Selector.open();
     server.configureBlocking(false);
     server.register(selector, SelectionKey.OP_ACCEPT);
-    serveControl(server.socket().getLocalPort());
     ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER);
     while (true) {
       selector.select(key -> {
