@@ -36,7 +36,7 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>The connection is closed when its handler has ended, in whichever way. What the handler throws goes to {@link #onFailure}, and
- * the server goes on; so does an error of accept, such as one that says that no file descriptor is left: the server tries again
+ * the server goes on; so does an error of accept, such as one that says that no file descriptor or memory is left: the server tries again
  * after 10 ms, then after twice as long each time, up to a second, until it can accept again.
  *
  * <p>A server with one hub runs in the hub that it was started in, and ends with the scope or the run that it was started in. The
@@ -196,7 +196,8 @@ public final class Server {
 
   /**
    * Has several hubs serve, each in a platform thread of its own, which ends when the server does and keeps the JVM running until
-   * then. With one, the hub that the server is started in serves.
+   * then. With one, the hub that the server is started in serves. If one of several ends by itself, as by a failure that it {@linkplain
+   * Hub#raiseFailures raises}, the others go on, and the server ends when none is left that accepts.
    *
    * @param hubs how many, 1 or more
    * @param maker makes a hub, which has not begun to run; called so many times at the start
@@ -413,9 +414,15 @@ public final class Server {
     for (Listener each : listeners) each.inHub("stop", () -> each.requestStop(grace));
   }
 
-  private void ended(Listener listener) {
-    for (Listener each : listeners) if (!each.hasEnded) return;
-    ended.complete(null);
+  /** One of the hubs does not serve any longer. Where none is left that accepts, the others end, too. */
+  private void leave(Listener listener) {
+    listener.hasEnded = true;
+    if (listeners.stream().allMatch(each -> each.hasEnded)) ended.complete(null);
+    else if (listeners.stream().noneMatch(Listener::accepts)) stopUnlessStopping();
+  }
+
+  private void stopUnlessStopping() {
+    if (!isStopping) stopAll(Duration.ZERO);
   }
 
   private void report(Hub hub, @Nullable Task<?> task, Throwable failure) {
@@ -449,6 +456,9 @@ public final class Server {
     /** Asked by any thread, changed in the hub's. */
     final Set<Task<?>> connections = ConcurrentHashMap.newKeySet();
 
+    /** Whether who is connected is killed from now on. */
+    private volatile boolean isEnding;
+
     volatile boolean hasEnded;
 
     /** Complete when nothing of it runs in a thread of its own any longer. */
@@ -475,9 +485,9 @@ public final class Server {
       try {
         hub.run(this::run);
       } finally {
-        hasEnded = true;
+        isEnding = true;
         closeListening();
-        ended(this);
+        leave(this);
         left.complete(null);
       }
     }
@@ -520,7 +530,7 @@ public final class Server {
     }
 
     private void end(@Nullable Task<?> acceptor) {
-      isStopping = true;
+      isEnding = true;
       closeListening();
       try {
         if (acceptor != null) acceptor.kill();
@@ -528,8 +538,7 @@ public final class Server {
           if (!stoppers.contains(each)) each.interrupt(new GreenletExit());
         changed.await(() -> !isBusy());
       } finally {
-        hasEnded = true;
-        ended(this);
+        leave(this);
       }
     }
 
@@ -547,9 +556,13 @@ public final class Server {
       changed.ring();
     }
 
-    /** It has been killed, or cannot go on. */
+    boolean accepts() {
+      return socket != null && !hasEnded;
+    }
+
+    /** It has been killed, or cannot go on; or its hub has, and others may accept. */
     private void acceptorEnded() {
-      if (!isStopping) stopAll(Duration.ZERO);
+      if (!isEnding) stopUnlessStopping();
     }
 
     /** Calls something in the thread of its hub, unless that has ended. */
@@ -569,39 +582,45 @@ public final class Server {
     private void acceptAll(ServerSocket listening) {
       Duration delay = FIRST_DELAY;
       while (!listening.isClosed()) {
-        freed.await(() -> places.get() > 0);
-        places.decrementAndGet();
-        boolean taken = false;
         try {
-          Socket connection = listening.accept();
-          taken = true;
+          freed.await(() -> places.get() > 0);
+          accept(listening);
           delay = FIRST_DELAY;
-          hand(connection);
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | OutOfMemoryError e) {
           if (listening.isClosed()) return;
           report(hub, null, e);
-        } finally {
-          if (!taken) free();
+          Hub.sleep(delay);
+          delay = delay.multipliedBy(2);
+          if (delay.compareTo(LAST_DELAY) > 0) delay = LAST_DELAY;
         }
-        if (taken) continue;
-        Hub.sleep(delay);
-        delay = delay.multipliedBy(2);
-        if (delay.compareTo(LAST_DELAY) > 0) delay = LAST_DELAY;
       }
     }
 
-    /** Has the hub serve the connection whose turn it is. */
-    private void hand(Socket connection) {
-      List<Listener> all = listeners;
-      boolean isOnly = all.size() == 1 || all.get(1).socket != null;
-      Listener server = isOnly ? this : all.get(next++ % all.size());
+    /** A connection, which has the place from then on. */
+    private void accept(ServerSocket listening) throws IOException {
+      places.decrementAndGet();
+      Socket connection = null;
+      boolean isServed = false;
       try {
-        server.serve(connection, this);
-      } catch (RuntimeException | Error e) {
-        closeQuietly(connection);
-        free();
-        throw e;
+        connection = listening.accept();
+        turn().serve(connection, this);
+        isServed = true;
+      } finally {
+        if (!isServed) {
+          if (connection != null) closeQuietly(connection);
+          free();
+        }
       }
+    }
+
+    /** Whose turn it is to serve a connection. */
+    private Listener turn() {
+      List<Listener> all = listeners;
+      if (all.size() == 1 || all.get(1).socket != null) return this;
+      Listener found;
+      do found = all.get(Math.floorMod(next++, all.size()));
+      while (found.isEnding && found != this);
+      return found;
     }
 
     private void free() {
@@ -611,13 +630,14 @@ public final class Server {
 
     // Serving
 
-    /** Called by the task that accepts, perhaps in another hub. */
+    /** Called by the task that accepts, perhaps in another hub; so the handler may have begun, and ended, before this goes on. */
     private void serve(Socket connection, Listener accepting) {
       String peer = String.valueOf(connection.getRemoteSocketAddress());
       Task<?> task =
           hub.spawn(Server.this + " connection of " + peer, () -> handleConnection(connection));
       connections.add(task);
-      if (hasEnded) task.interrupt(new GreenletExit());
+      boolean isLate = isEnding && !stoppers.contains(task);
+      if (isLate) task.interrupt(new GreenletExit());
       task.rawLink(t -> {
         connections.remove(t);
         stoppers.remove(t);
@@ -625,10 +645,12 @@ public final class Server {
         changed.ring();
         accepting.free();
       });
-      if (hasEnded) closeQuietly(connection); // its hub may have ended, too
+      if (isLate && hasEnded) closeQuietly(connection); // its hub may have ended, too
     }
 
+    @SuppressWarnings("NullAway") // this is a task
     private void handleConnection(Socket connection) {
+      connections.add(Task.current());
       try (connection;
           Socket talking = tls == null ? connection : shakeHands(tls, connection)) {
         if (handler != null) handler.handle(talking);

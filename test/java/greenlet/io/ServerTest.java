@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.hub.Event;
 import greenlet.hub.Hub;
+import greenlet.hub.Sleeper;
 import greenlet.hub.Task;
 import greenlet.testing.Certificates;
 import greenlet.testing.Hubs;
@@ -29,10 +30,15 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import javax.net.ssl.SSLException;
@@ -194,7 +200,7 @@ class ServerTest {
   }
 
   /** Fails when it is told to. */
-  private static final class Failing extends ServerSocket {
+  private static class Failing extends ServerSocket {
     private final ServerSocket listening = new HubServerSocket();
     private final AtomicInteger failures;
     private final List<Long> times;
@@ -207,9 +213,12 @@ class ServerTest {
     @Override
     public Socket accept() throws IOException {
       times.add(System.nanoTime());
-      if (failures.getAndUpdate(n -> Math.max(0, n - 1)) > 0)
-        throw new SocketException("Too many open files");
+      if (failures.getAndUpdate(n -> Math.max(0, n - 1)) > 0) throw failure();
       return listening.accept();
+    }
+
+    SocketException failure() {
+      return new SocketException("Too many open files");
     }
 
     @Override
@@ -257,6 +266,26 @@ class ServerTest {
       server.stop(LONG);
     });
     assertEquals(Collections.nCopies(7, "hub: Too many open files"), trace);
+  }
+
+  @RootTest
+  @DisplayName("An accept that is out of memory is tried again, as after any error")
+  void acceptOutOfMemory() {
+    run(() -> {
+      Server server =
+          echo()
+              .sockets(() ->
+                  new Failing(new AtomicInteger(2), new ArrayList<>()) {
+                    @Override
+                    SocketException failure() {
+                      throw new OutOfMemoryError("no memory");
+                    }
+                  })
+              .start();
+      assertServes(server);
+      server.stop(LONG);
+    });
+    assertEquals(Collections.nCopies(2, "hub: no memory"), trace);
   }
 
   private static long millis(List<Long> times, int i) {
@@ -520,6 +549,184 @@ class ServerTest {
       });
     }
     assertEquals(List.of(), trace);
+  }
+
+  /** Two hubs, of which the first accepts for both; that and the second serve in turn. */
+  private static Server twoHubs(Supplier<Hub> maker, Server.Handler handler) {
+    return Server.on(LOOPBACK).hubs(2, maker).reusePort(false).handler(handler);
+  }
+
+  @RootTest
+  @DisplayName(
+      "A connection that is handed to a hub that is just ending its handlers is killed, too")
+  void handedOverWhileStopping() {
+    run(() -> {
+      var killed = new CompletableFuture<Void>();
+      var handedOver = new CompletableFuture<Void>();
+      var accepted = new AtomicInteger();
+      Server server =
+          twoHubs(
+                  Hub::realTime,
+                  socket -> {
+                    int n = socket.getInputStream().read();
+                    socket.getOutputStream().write(n);
+                    try {
+                      new Event().await();
+                    } finally {
+                      killed.complete(null);
+                      if (n == 2) Hub.await(handedOver);
+                    }
+                  })
+              .sockets(() ->
+                  new Failing(new AtomicInteger(), new ArrayList<>()) {
+                    @Override
+                    public Socket accept() throws IOException {
+                      Socket socket = super.accept();
+                      if (accepted.incrementAndGet() == 4) killed.join(); // blocks the first hub
+                      return socket;
+                    }
+
+                    @Override
+                    public boolean isClosed() {
+                      if (accepted.get() == 4) handedOver.complete(null);
+                      return super.isClosed();
+                    }
+                  })
+              .start();
+      List<Socket> sockets = new ArrayList<>();
+      for (int i = 1; i <= 4; i++) {
+        sockets.add(connect(server));
+        if (i < 4) assertEchoes(sockets.get(i - 1), i);
+      }
+      while (accepted.get() < 4) Hub.sleep(Duration.ofMillis(1));
+      server.stop(Duration.ZERO);
+      for (Socket each : sockets) {
+        awaitClosed(each);
+        each.close();
+      }
+    });
+    assertEquals(List.of(), trace);
+  }
+
+  /** Holds up whoever wakes the hub, once it is told to, until the hub has nothing to do again. */
+  private static final class HoldingUp implements Sleeper {
+    private final Semaphore woken = new Semaphore(0);
+    private final CountDownLatch idleAgain = new CountDownLatch(1);
+    private final CountDownLatch asleep = new CountDownLatch(1);
+    private volatile boolean isArmed;
+    private volatile boolean wasHeldUp;
+
+    @Override
+    public void sleep(long nanos) {
+      if (wasHeldUp) idleAgain.countDown();
+      asleep.countDown();
+      try {
+        if (woken.tryAcquire(nanos, TimeUnit.NANOSECONDS)) woken.drainPermits();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+
+    @Override
+    public void wake() {
+      boolean holds = isArmed;
+      isArmed = false;
+      wasHeldUp |= holds;
+      woken.release();
+      if (!holds) return;
+      try {
+        Threads.await(idleAgain);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+
+    @Override
+    public void poll() {}
+
+    @Override
+    public void close() {
+      idleAgain.countDown();
+    }
+  }
+
+  @RootTest
+  @DisplayName(
+      "A handler that calls stop at once is not killed, though the hub that accepts has hardly handed it over")
+  void stopByHandedOver() {
+    run(() -> {
+      var sleeper = new HoldingUp();
+      var made = new AtomicInteger();
+      Server[] server = new Server[1];
+      server[0] =
+          twoHubs(
+                  () -> {
+                    Hub hub = Hub.realTime();
+                    return made.incrementAndGet() == 2 ? hub.sleeper(sleeper) : hub;
+                  },
+                  socket -> {
+                    if (!sleeper.wasHeldUp) return; // the first
+                    server[0].stop(Duration.ZERO);
+                    trace.add("stopped");
+                    socket.getOutputStream().write(5);
+                  })
+              .start();
+      try (Socket first = connect(server[0])) {
+        awaitClosed(first);
+      }
+      Threads.await(sleeper.asleep);
+      sleeper.isArmed = true;
+      try (Socket second = connect(server[0])) {
+        assertEquals(5, second.getInputStream().read());
+      }
+      server[0].join();
+    });
+    assertEquals(List.of("stopped"), trace);
+  }
+
+  private void hubEndsByItself(boolean isFirst) throws Throwable {
+    Thread.UncaughtExceptionHandler before = Thread.getDefaultUncaughtExceptionHandler();
+    Thread.setDefaultUncaughtExceptionHandler((thread, e) -> trace.add(e.getMessage()));
+    try {
+      run(() -> {
+        Server server =
+            twoHubs(
+                    () -> Hub.realTime().raiseFailures(),
+                    socket -> {
+                      int n = socket.getInputStream().read();
+                      if (n == 9) throw new IOException("the end of a hub");
+                      socket.getOutputStream().write(n);
+                    })
+                .start();
+        if (!isFirst) assertServes(server);
+        try (Socket socket = connect(server)) {
+          socket.getOutputStream().write(9);
+          awaitClosed(socket);
+        }
+        while (trace.isEmpty()) Hub.sleep(Duration.ofMillis(1));
+        if (!isFirst) {
+          for (int i = 0; i < 5; i++) assertServes(server);
+          server.stop(LONG);
+        }
+        server.join();
+        assertRefuses(server);
+      });
+    } finally {
+      Thread.setDefaultUncaughtExceptionHandler(before);
+    }
+    assertEquals(List.of("the end of a hub"), trace);
+  }
+
+  @RootTest
+  @DisplayName("A hub that ends by itself serves no more, and the others do")
+  void oneHubEnds() throws Throwable {
+    hubEndsByItself(false);
+  }
+
+  @RootTest
+  @DisplayName("The server ends when the hub does that accepts for all")
+  void acceptingHubEnds() throws Throwable {
+    hubEndsByItself(true);
   }
 
   // What is refused
