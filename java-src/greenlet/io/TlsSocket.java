@@ -22,6 +22,7 @@ import javax.net.ssl.HandshakeCompletedEvent;
 import javax.net.ssl.HandshakeCompletedListener;
 import javax.net.ssl.SNIServerName;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSession;
 import javax.net.ssl.SSLSocket;
@@ -200,33 +201,48 @@ final class TlsSocket extends SSLSocket {
   }
 
   /** Calls the JDK, and then sends what that has left to send. */
-  private int call(Operation operation, boolean all) throws IOException {
+  private int call(Operation operation, boolean isWrite) throws IOException {
+    if (isWrite) transport.beginWrite();
     int result;
     try {
       result = operation.run();
     } catch (Throwable t) {
-      throw after(transport.meant(t));
+      if (isWrite) transport.endWrite();
+      Throwable raised = transport.takeRaised();
+      throw raised == null ? failed(t) : left(raised);
     }
     try {
-      transport.settle(all);
+      transport.settle(isWrite);
     } catch (Throwable t) {
-      throw after(t);
+      // what has been read is there all the same, and whoever writes hears of it
+      boolean isOfPeer = t instanceof SocketException && !under.isClosed();
+      if (isWrite || result == 0 || !isOfPeer) throw left(t);
     }
     return result;
   }
 
-  /** {@code t} has come out of a call: what is neither the socket's own nor a timeout closes the socket underneath. */
-  private RuntimeException after(Throwable t) {
+  /** {@code t} is of the JDK's. */
+  private RuntimeException failed(Throwable t) {
+    if (!(t instanceof IOException)) throw left(t);
     try {
-      if (t instanceof IOException) transport.settle(false);
-      else if (!(t instanceof IllegalStateException)) under.close();
+      transport.settle(false);
     } catch (Throwable later) {
       if (later != t) t.addSuppressed(later);
     }
-    if (isClosed() && t instanceof IOException && !(t instanceof SocketException)) {
+    if (isClosed() && isShaken && t instanceof SSLException) {
       var closed = new SocketException("Socket closed");
       closed.initCause(t);
-      t = isShaken ? closed : t;
+      throw Sneaky.unchecked(closed);
+    }
+    throw Sneaky.unchecked(t);
+  }
+
+  /** {@code t} has come out of a wait: what is not the socket's own closes the socket underneath. */
+  private RuntimeException left(Throwable t) {
+    try {
+      if (!(t instanceof SocketException || t instanceof IllegalStateException)) under.close();
+    } catch (IOException later) {
+      t.addSuppressed(later);
     }
     throw Sneaky.unchecked(t);
   }
@@ -241,7 +257,7 @@ final class TlsSocket extends SSLSocket {
       shaken = shaking;
     }
     if (mine == null) {
-      Hub.await(shaken);
+      awaitShaken(shaken);
       return;
     }
     try {
@@ -250,7 +266,7 @@ final class TlsSocket extends SSLSocket {
             ssl.startHandshake();
             return 0;
           },
-          true);
+          false);
       isShaken = true;
       mine.complete(null);
     } catch (Throwable t) {
@@ -259,6 +275,15 @@ final class TlsSocket extends SSLSocket {
       failed.initCause(t);
       mine.completeExceptionally(failed);
       throw t;
+    }
+  }
+
+  private void awaitShaken(CompletableFuture<@Nullable Void> shaken) {
+    try {
+      Hub.await(shaken);
+    } catch (Throwable t) {
+      if (shaken.isCompletedExceptionally()) throw t;
+      throw left(t);
     }
   }
 
@@ -273,9 +298,10 @@ final class TlsSocket extends SSLSocket {
     try {
       if (!isClosed() && under.isConnected()) shake();
     } catch (IOException e) {
-      // the JDK's session tells: it has no cipher
+      // the session tells: it has no cipher
     }
-    return ssl.getSession();
+    // the JDK would shake hands, or wait for who does
+    return isShaken ? ssl.getSession() : context.createSSLEngine().getSession();
   }
 
   // Closing

@@ -9,6 +9,7 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketAddress;
 import java.net.SocketException;
+import java.net.SocketTimeoutException;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
@@ -25,18 +26,24 @@ final class TlsTransport extends Socket {
 
   private final Socket under;
 
-  /** What is to be sent; its lock guards {@code draining}, too. */
+  /** What is to be sent; its lock guards the next three. */
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
-  /** Completed when whoever sends has sent all. */
+  /** Completed when whoever sends has done so, or failed. */
   private @Nullable CompletableFuture<@Nullable Void> draining;
+
+  /** How many write and are going to send all there is: nobody else sends meanwhile, who might have to read for the peer to go on. */
+  private int writers;
+
+  /** What has kept some of it from being sent: what comes after that would be out of step. */
+  private @Nullable Throwable failure;
 
   private volatile boolean isEnded;
   private volatile boolean isInputEnded;
   private volatile boolean isOutputEnded;
 
-  /** What a wait has thrown that is no IOException, such as a kill; the JDK would wrap it. */
-  private volatile @Nullable Throwable thrown;
+  /** What has been raised in a wait, such as a kill; the JDK would wrap it. */
+  private volatile @Nullable Throwable raised;
 
   private final InputStream input =
       new InputStream() {
@@ -51,9 +58,11 @@ final class TlsTransport extends Socket {
           try {
             drain(false);
             return under.getInputStream().read(b, off, len);
-          } catch (RuntimeException | Error e) {
-            thrown = e;
+          } catch (SocketException | SocketTimeoutException e) { // which the JDK hands on
             throw e;
+          } catch (Throwable t) {
+            raised = t;
+            throw t;
           }
         }
 
@@ -85,27 +94,58 @@ final class TlsTransport extends Socket {
     this.under = under;
   }
 
+  /** Someone is about to write, and then to {@link #drain} or to {@link #endWrite}. */
+  void beginWrite() {
+    synchronized (out) {
+      writers++;
+    }
+  }
+
+  void endWrite() {
+    synchronized (out) {
+      writers--;
+    }
+  }
+
   /**
    * Sends what there is to send. The current task waits.
    *
-   * @param all whether to wait also for what another task is sending
+   * @param isWriter whether it has begun to write, which ends by this: it waits also for what another task is sending. Another one
+   *     leaves it to who writes or sends already
    */
-  void drain(boolean all) throws IOException {
+  void drain(boolean isWriter) throws IOException {
     for (; ; ) {
       byte[] next = null;
       CompletableFuture<@Nullable Void> sent;
       synchronized (out) {
+        if (isWriter && failure != null) throw unsent(failure);
         sent = draining;
+        boolean isDone = sent == null && out.size() == 0;
+        if (isDone && isWriter) writers--;
+        if (isDone || (!isWriter && (sent != null || writers > 0 || failure != null))) return;
         if (sent == null) {
-          if (out.size() == 0) return;
           next = out.toByteArray();
           out.reset();
           sent = draining = new CompletableFuture<>();
         }
       }
       if (next != null) send(next, sent);
-      else if (all) Hub.await(sent);
-      else return;
+      else await(sent);
+    }
+  }
+
+  private static SocketException unsent(Throwable failure) {
+    var unsent = new SocketException("not all that was written could be sent: " + failure);
+    unsent.initCause(failure);
+    return unsent;
+  }
+
+  private void await(CompletableFuture<@Nullable Void> sent) throws IOException {
+    try {
+      Hub.await(sent);
+    } catch (Throwable t) { // raised in the midst of a write
+      under.close();
+      throw t;
     }
   }
 
@@ -113,6 +153,11 @@ final class TlsTransport extends Socket {
     try {
       under.getOutputStream().write(bytes);
       under.getOutputStream().flush();
+    } catch (Throwable t) {
+      synchronized (out) {
+        failure = t;
+      }
+      throw t;
     } finally {
       synchronized (out) {
         draining = null;
@@ -128,11 +173,12 @@ final class TlsTransport extends Socket {
   }
 
   /** Sends what the JDK has left to send, and closes the socket underneath if the JDK has closed this. */
-  void settle(boolean all) throws IOException {
+  void settle(boolean isWriter) throws IOException {
     if (!isEnded) {
-      drain(all);
+      drain(isWriter);
       return;
     }
+    if (isWriter) endWrite();
     try {
       drain(false);
     } finally {
@@ -140,11 +186,11 @@ final class TlsTransport extends Socket {
     }
   }
 
-  /** What has been thrown, in place of what the JDK has made of it. */
-  Throwable meant(Throwable e) {
-    Throwable t = thrown;
-    thrown = null;
-    return t == null ? e : t;
+  /** What has been raised in a wait of the JDK's call that has just ended; null if nothing has. */
+  @Nullable Throwable takeRaised() {
+    Throwable t = raised;
+    raised = null;
+    return t;
   }
 
   // What the JDK calls

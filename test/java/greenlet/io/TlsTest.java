@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.hub.Hub;
+import greenlet.hub.Queue;
 import greenlet.hub.Task;
 import greenlet.testing.Certificates;
 import greenlet.testing.Hubs;
@@ -235,6 +236,28 @@ class TlsTest {
     });
   }
 
+  @RootTest
+  @DisplayName(
+      "The session of a socket that is closed in its handshake is none, and is had at once")
+  void sessionOfClosed() {
+    run(() -> {
+      for (boolean byServer : new boolean[] {true, false}) {
+        try (Pair pair = Pair.open()) {
+          SSLSocket socket = byServer ? pair.server : pair.client;
+          Task<?> shaking =
+              Hub.current()
+                  .spawn(() -> assertThrows(IOException.class, () -> socket.startHandshake()));
+          Hub.sleep(SHORT);
+          socket.close();
+          assertFalse(shaking.isDone());
+          assertEquals("SSL_NULL_WITH_NULL_NULL", socket.getSession().getCipherSuite());
+          shaking.result();
+          assertEquals("SSL_NULL_WITH_NULL_NULL", socket.getSession().getCipherSuite());
+        }
+      }
+    });
+  }
+
   // Reading and writing
 
   @RootTest
@@ -325,6 +348,89 @@ class TlsTest {
         writer.result();
         pair.server.getOutputStream().write(9);
         assertEquals(9, reader.result());
+      }
+    });
+  }
+
+  // Who sends
+
+  /** Takes what is written when it is let, or fails. */
+  private static final class Gate extends Socket {
+    private final Queue<String> written = Queue.fifo();
+    private final Queue<Boolean> lets = Queue.fifo();
+
+    @Override
+    public OutputStream getOutputStream() {
+      return new OutputStream() {
+        @Override
+        public void write(int b) {
+          throw new AssertionError("one byte");
+        }
+
+        @Override
+        public void write(byte[] bytes, int from, int length) throws IOException {
+          written.put(new String(bytes, from, length));
+          if (!lets.take()) throw new SocketException("Broken pipe");
+        }
+      };
+    }
+  }
+
+  private static Task<?> writer(TlsTransport transport, String text) {
+    return Hub.current()
+        .spawn(
+            text,
+            () -> {
+              transport.beginWrite();
+              transport.getOutputStream().write(text.getBytes());
+              transport.drain(true);
+            });
+  }
+
+  @RootTest
+  @DisplayName("Who reads sends what the protocol has to say, and nothing that another writes")
+  void readerSends() {
+    run(() -> {
+      try (var gate = new Gate()) {
+        var transport = new TlsTransport(gate);
+        Task<?> reader =
+            Hub.current()
+                .spawn(() -> {
+                  transport.getOutputStream().write("reader's".getBytes());
+                  transport.drain(false);
+                });
+        assertEquals("reader's", gate.written.take());
+        Task<?> writer = writer(transport, "writer's");
+        Hub.sleep(Duration.ZERO);
+        gate.lets.put(true);
+        reader.result();
+        assertEquals("writer's", gate.written.take());
+        transport.drain(false); // somebody is at it
+        assertFalse(writer.isDone());
+        gate.lets.put(true);
+        writer.result();
+      }
+    });
+  }
+
+  @RootTest
+  @DisplayName("Who has written hears of it if another task could not send that")
+  void unsent() {
+    run(() -> {
+      try (var gate = new Gate()) {
+        var transport = new TlsTransport(gate);
+        Task<?> first = writer(transport, "first");
+        assertEquals("first", gate.written.take());
+        Task<?> second = writer(transport, "second");
+        Hub.sleep(Duration.ZERO);
+        gate.lets.put(true);
+        assertEquals("second", gate.written.take()); // sent by the first
+        gate.lets.put(false);
+        Refusal.assertRefused(SocketException.class, first::result, "Broken pipe");
+        Refusal.assertRefused(SocketException.class, second::result, "could be sent");
+        Task<?> later = writer(transport, "later");
+        Refusal.assertRefused(SocketException.class, later::result, "could be sent");
+        transport.drain(false); // who reads goes on
       }
     });
   }
