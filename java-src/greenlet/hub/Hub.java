@@ -725,7 +725,8 @@ public final class Hub implements Executor {
    * @return those that are ready, at least one; an operation may block all the same, and is to be tried again
    * @throws ClosedChannelException if the channel is closed; {@link java.nio.channels.AsynchronousCloseException} if by
    *     {@link #close(Channel)} meanwhile
-   * @throws IOException if the system gives no selector
+   * @throws NoSelectorException if the system gives no selector, so that the wait has not begun
+   * @throws IOException none other; what is raised in the task, such as by {@link Task#interrupt}, comes out as it is
    * @throws IllegalBlockingModeException if the channel is in blocking mode
    * @throws IllegalArgumentException if the channel has no such operation
    * @throws IllegalStateException if another task waits for it already: names both

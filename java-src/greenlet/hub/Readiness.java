@@ -63,10 +63,23 @@ final class Readiness implements Sleeper {
 
   Readiness(boolean isShared) throws IOException {
     this.isShared = isShared;
-    Selector mine = selector = Selector.open();
-    var self = new WeakReference<>(this);
-    OPEN.add(self);
-    closing = CLEANER.register(this, () -> close(mine, self));
+    Selector mine = selector = open();
+    try {
+      var self = new WeakReference<>(this);
+      closing = CLEANER.register(this, () -> close(mine, self));
+      OPEN.add(self);
+    } catch (Throwable t) { // no memory
+      mine.close();
+      throw t;
+    }
+  }
+
+  private static Selector open() throws NoSelectorException {
+    try {
+      return Selector.open();
+    } catch (IOException e) {
+      throw new NoSelectorException(e);
+    }
   }
 
   private static void close(Selector selector, WeakReference<Readiness> self) {

@@ -20,11 +20,16 @@ final class SelectorThread {
     Readiness open = readiness;
     if (open != null) return open.claim();
     var made = new Readiness(true);
-    Thread.ofPlatform()
-        .daemon()
-        .inheritInheritableThreadLocals(false)
-        .name("greenlet selector")
-        .start(() -> run(made));
+    try {
+      Thread.ofPlatform()
+          .daemon()
+          .inheritInheritableThreadLocals(false)
+          .name("greenlet selector")
+          .start(() -> run(made));
+    } catch (Throwable t) { // no memory
+      made.close();
+      throw t;
+    }
     readiness = made;
     return made.claim();
   }

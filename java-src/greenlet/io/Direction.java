@@ -1,6 +1,7 @@
 package greenlet.io;
 
 import greenlet.hub.Hub;
+import greenlet.hub.NoSelectorException;
 import greenlet.hub.Task;
 import java.io.IOException;
 import java.net.SocketException;
@@ -20,10 +21,22 @@ final class Direction {
     int make() throws IOException;
   }
 
+  /** An attempt has, and not who waited for it was made to leave. */
+  private static final class Failed extends Exception {
+    private static final long serialVersionUID = 1;
+    private final IOException why;
+
+    Failed(IOException why) {
+      super(why);
+      this.why = why;
+    }
+  }
+
   private final Exclusion exclusion;
   private final int op;
   private final boolean closes;
   private int atOnce;
+  private boolean wasLeft;
 
   /** {@code closes}: whether who leaves it in the midst, as by a kill, closes the channel, since what follows would be out of step. */
   Direction(String verb, int op, boolean closes) {
@@ -42,20 +55,22 @@ final class Direction {
   int until(SelectableChannel channel, boolean isLikely, int millis, Attempt attempt)
       throws IOException {
     boolean isTask = exclusion.begin(channel) != null;
+    wasLeft = false;
     try {
       if (isTask && ++atOnce > MOST_AT_ONCE) {
         atOnce = 0;
         Hub.sleep(Duration.ZERO);
       }
-      int done = isLikely || !isTask ? attempt.make() : 0;
+      int done = isLikely || !isTask ? make(attempt) : 0;
       return done != 0 ? done : await(channel, millis, attempt);
+    } catch (Failed e) {
+      throw asSocketException(e.why);
+    } catch (NoSelectorException e) { // it has not begun to wait
+      throw asSocketException(e);
     } catch (ClosedChannelException e) {
-      throw closed(e);
-    } catch (SocketException e) {
-      throw e;
-    } catch (IOException e) { // "Connection reset", "Broken pipe"
-      throw causedBy(new SocketException(e.getMessage()), e);
+      throw asSocketException(e);
     } catch (Throwable t) {
+      wasLeft = true;
       if (closes) Hub.close(channel);
       throw t;
     } finally {
@@ -63,7 +78,21 @@ final class Direction {
     }
   }
 
-  private int await(SelectableChannel channel, int millis, Attempt attempt) throws IOException {
+  /** Whether the last one has ended by what was raised in its task, or thread, and not by the channel. */
+  boolean wasLeft() {
+    return wasLeft;
+  }
+
+  private static int make(Attempt attempt) throws Failed {
+    try {
+      return attempt.make();
+    } catch (IOException e) {
+      throw new Failed(e);
+    }
+  }
+
+  private int await(SelectableChannel channel, int millis, Attempt attempt)
+      throws IOException, Failed {
     atOnce = 0;
     long begin = millis == 0 ? 0 : System.nanoTime();
     boolean interrupted = false;
@@ -75,7 +104,7 @@ final class Direction {
           interrupted = isIgnored(channel, e);
           continue;
         }
-        int done = attempt.make();
+        int done = make(attempt);
         if (done != 0) return done;
       }
     } finally {
@@ -98,6 +127,14 @@ final class Direction {
     Hub.close(channel);
     Thread.currentThread().interrupt();
     throw new SocketException("Closed by interrupt");
+  }
+
+  private static SocketException asSocketException(IOException e) {
+    return switch (e) {
+      case ClosedChannelException closed -> closed(closed);
+      case SocketException of -> of;
+      default -> causedBy(new SocketException(e.getMessage()), e); // "Connection reset"
+    };
   }
 
   static SocketException closed(ClosedChannelException e) {

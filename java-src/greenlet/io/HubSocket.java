@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
  * takes a {@code Socket} or a {@link javax.net.SocketFactory} can have it. Outside of any task it blocks its thread.
  *
  * <p>One task at a time may read, and one may write; another is refused by an {@code IllegalStateException} that names both. Who leaves a
- * read, a write or a connect by anything but the socket's own timeout, as by a kill, a limit or the end of a scope, closes the
- * socket: what comes next would be out of step with what has been sent. Closing it, from any task or thread, ends the waits of others
+ * read, a write or a connect by anything but the socket's own timeout, as by a kill, a limit, the end of a scope or {@link
+ * Task#interrupt}, closes the socket: what comes next would be out of step with what has been sent. Closing it, from any task or thread, ends the waits of others
  * with a {@link SocketException}.
  */
 public final class HubSocket extends Socket {

@@ -125,6 +125,7 @@ final class HubSocketImpl extends ChannelSocketImpl<SocketChannel> {
         connectTo(remote, millis);
         return;
       } catch (SocketException | SocketTimeoutException e) {
+        if (connecting.wasLeft()) throw e;
         if (hasEnded || i + 1 == all.size()) throw naming(remote, e);
       }
       Hub.close(channel());

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -32,6 +33,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.function.Executable;
@@ -106,6 +108,94 @@ class ContractTest {
       assertEquals(1, receive(pair.near()));
       send(pair.near(), 2);
       assertEquals(2, receive(pair.far()));
+    });
+  }
+
+  private static final List<Supplier<Throwable>> RAISED =
+      List.of(
+          () -> new IOException("raised"),
+          () -> new SocketException("raised"),
+          () -> new SocketTimeoutException("raised"),
+          () -> new InterruptedException("raised"),
+          () -> new IllegalArgumentException("raised"),
+          () -> new AssertionError("raised"));
+
+  private interface Use {
+    void of(Socket socket) throws Throwable;
+  }
+
+  @RootTest
+  @DisplayName("Whatever is raised in a read or a write comes out as it is, and closes the socket")
+  void raised() {
+    Use read = ContractTest::receive;
+    Use write = socket -> socket.getOutputStream().write(new byte[MORE_THAN_BUFFERS]);
+    for (Supplier<Throwable> each : RAISED)
+      for (Use use : List.of(read, write))
+        for (boolean waits : new boolean[] {true, false})
+          onEach(pair -> {
+            Throwable raised = each.get();
+            Task<?> task =
+                Hub.current()
+                    .spawn(
+                        Threads.callable(() -> {
+                          if (!waits) Task.current().interrupt(raised); // from the next wait
+                          Throwable thrown =
+                              assertThrows(Throwable.class, () -> use.of(pair.near()));
+                          if (thrown != raised) throw new AssertionError("another one", thrown);
+                        }));
+            Hub.sleep(SHORT);
+            task.interrupt(raised);
+            task.result();
+            assertTrue(pair.near().isClosed());
+          });
+  }
+
+  @RootTest
+  @DisplayName("What is raised in a connect comes out, and no other address is tried")
+  void raisedInConnect() throws Throwable {
+    try (var full = new Unanswered()) {
+      run(() -> {
+        for (Supplier<Throwable> each : RAISED) {
+          Throwable raised = each.get();
+          var impl = new HubSocketImpl();
+          impl.create(true);
+          InetAddress loopback = full.address().getAddress();
+          impl.setAddresses(List.of(loopback, loopback));
+          Task<?> task =
+              Hub.current()
+                  .spawn(() -> {
+                    assertSame(
+                        raised,
+                        assertThrows(Throwable.class, () -> impl.connect(full.address(), 0)));
+                  });
+          Hub.sleep(SHORT);
+          task.interrupt(raised);
+          Hub.timeout(LONG, () -> task.result());
+          assertTrue(impl.isClosed());
+        }
+      });
+    }
+  }
+
+  @RootTest
+  @DisplayName("What is raised in an accept comes out, and the server socket stays usable")
+  void raisedInAccept() {
+    run(() -> {
+      try (var server = new HubServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+        for (Supplier<Throwable> each : RAISED) {
+          Throwable raised = each.get();
+          Task<?> task =
+              Hub.current()
+                  .spawn(() -> {
+                    assertSame(raised, assertThrows(Throwable.class, () -> server.accept()));
+                  });
+          Hub.sleep(SHORT);
+          task.interrupt(raised);
+          task.result();
+        }
+        new Socket("127.0.0.1", server.getLocalPort()).close();
+        server.accept().close();
+      }
     });
   }
 

@@ -469,7 +469,15 @@ class FaultTest {
     OUT
   }
 
-  private static final class Strike extends RuntimeException {}
+  /** An exception for a task to be struck by; each round has another one. */
+  private static Throwable strike(int round) {
+    return switch (round % 4) {
+      case 0 -> new IllegalArgumentException("struck");
+      case 1 -> new IOException("struck");
+      case 2 -> new SocketException("struck");
+      default -> new InterruptedException("struck");
+    };
+  }
 
   /** What strikes a task. */
   private interface Striker {
@@ -486,9 +494,11 @@ class FaultTest {
             return task;
           },
           (rounds, call) -> {
-            Task<?> task = Hub.current().spawn("victim", Threads.callable(() -> handled(call)));
+            Throwable strike = strike(rounds);
+            Task<?> task =
+                Hub.current().spawn("victim", Threads.callable(() -> handled(call, strike)));
             giveWay(rounds + 1); // it has begun
-            task.interrupt(new Strike());
+            task.interrupt(strike);
             task.join();
             return task;
           },
@@ -499,11 +509,11 @@ class FaultTest {
             return task;
           });
 
-  private static void handled(Call call) throws Throwable {
+  private static void handled(Call call, Throwable strike) throws Throwable {
     try {
       call.run();
-    } catch (Strike e) {
-      // as it has to be
+    } catch (Throwable t) {
+      if (t != strike) throw t;
     }
   }
 
@@ -757,6 +767,7 @@ class FaultTest {
     /** What waits first in a hub, or outside of any, opens a selector, which takes two descriptors. */
     private void firstWait(int free) throws Throwable {
       try (Pair pair = Pair.raw()) {
+        giveWay(2); // what has been closed is given back
         pair.near.setSoTimeout(1);
         Call read = () -> assertThrows(SocketTimeoutException.class, () -> pair.in().read());
         Call readToFail = isReal ? () -> pair.in().read() : read;
