@@ -5,7 +5,8 @@
            (java.io File)
            (java.nio.charset Charset StandardCharsets)
            (java.nio.file Path)
-           (java.time Duration)))
+           (java.time Duration)
+           (javax.net.ssl SSLContext)))
 
 (set! *warn-on-reflection* true)
 
@@ -53,6 +54,11 @@
   "`f`, which has to be a function; `what` it is, for people."
   ^IFn [f what]
   (if (ifn? f) f (refuse what " must be a function; got " (shown f))))
+
+(defn the-context
+  "`x`, which has to be an SSLContext; `what` it is, for people."
+  ^SSLContext [x what]
+  (if (instance? SSLContext x) x (refuse what " must be a javax.net.ssl.SSLContext; got " (shown x))))
 
 (defn the-port
   "`n`, which has to be the number of a port."

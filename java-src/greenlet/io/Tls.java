@@ -78,6 +78,18 @@ public final class Tls {
     return new TlsSocket(require(context), false, require(accepted), null, true);
   }
 
+  /**
+   * Server sockets whose {@code accept} is a wait of the task's, and whose sockets have the server's side of TLS: they shake hands as
+   * {@link #server(SSLContext, Socket)} has it. Protocols, cipher suites and whether clients need a certificate are set on the server
+   * socket.
+   *
+   * @param context has the server's key
+   * @return the factory
+   */
+  public static HubSslServerSocketFactory server(SSLContext context) {
+    return new HubSslServerSocketFactory(require(context));
+  }
+
   static SSLContext defaultContext() {
     try {
       return SSLContext.getDefault();

@@ -4,7 +4,7 @@
 
   Servers       `serve` `stop!`; `join-server` waits; `port` of greenlet.io.socket says where
   TLS           `tls-client` `tls-server`"
-  (:require [greenlet.argument :refer [check-options duration refuse shown the-function the-port]])
+  (:require [greenlet.argument :refer [check-options duration refuse shown the-context the-function the-port]])
   (:import (greenlet.io HubSocket Server Server$Handler Tls)
            (java.io Writer)
            (java.net InetAddress InetSocketAddress Socket)
@@ -12,9 +12,6 @@
            (javax.net.ssl SSLContext)))
 
 (set! *warn-on-reflection* true)
-
-(defn- the-context ^SSLContext [x what]
-  (if (instance? SSLContext x) x (refuse what " must be a javax.net.ssl.SSLContext; got " (shown x))))
 
 (defn- number-above-zero ^long [n what]
   (if (and (pos-int? n) (<= (long n) Integer/MAX_VALUE)) (long n) (refuse what " is a positive number, of 31 bits; got " (shown n))))

@@ -1,8 +1,8 @@
 (ns greenlet.io.socket
   "Sockets for greenlet.io whose waits are the task's. In Java these are HubSocket and HubServerSocket of the package greenlet.io:
   sockets of java.net, for all that takes such a one. `greenlet.io` has all names, too, and the examples refer to it."
-  (:require [greenlet.argument :refer [check-options duration refuse shown the-port]])
-  (:import (greenlet.io HubServerSocket HubSocket LineReader Server)
+  (:require [greenlet.argument :refer [check-options duration refuse shown the-context the-port]])
+  (:import (greenlet.io HubServerSocket HubSocket HubSslServerSocket LineReader Server Tls)
            (java.io InputStream)
            (java.net InetSocketAddress ServerSocket Socket)
            (java.time Duration)))
@@ -35,22 +35,24 @@
   :linger           seconds, or false
   :send-buffer :receive-buffer           bytes
   :bind             a port of this machine's to connect from
+  :tls              an SSLContext: it is an SSLSocket then, as `tls-client` makes it
 
       (run (with-open [server (listen 0 {:host \"localhost\"})]
              (spawn #(with-open [s (accept! server)] (spit s \"hello\")))
              (with-open [s (connect \"localhost\" (port server))] (slurp s))))   ;=> \"hello\""
-  (^HubSocket [host port] (connect host port nil))
-  (^HubSocket [host port options]
-   (let [{:keys [connect-timeout bind] :as options}
-         (check-options options (conj socket-options :connect-timeout :bind) "connect")
+  (^Socket [host port] (connect host port nil))
+  (^Socket [host port options]
+   (let [{:keys [connect-timeout bind tls] :as options}
+         (check-options options (conj socket-options :connect-timeout :bind :tls) "connect")
          port (int (the-port port))
+         tls (some-> tls (the-context ":tls"))
          socket (HubSocket.)]
      (when-not (string? host) (refuse "the host to connect to is a string; got " (shown host)))
      (try
        (set-options socket options)
        (when bind (.bind socket (InetSocketAddress. (int (the-port bind)))))
        (.connect socket (InetSocketAddress/createUnresolved host port) (if connect-timeout (millis connect-timeout) 0))
-       socket
+       (if tls (Tls/client tls socket host) socket)
        (catch Throwable t
          (.close socket)
          (throw t))))))
@@ -63,15 +65,18 @@
   :timeout        how many seconds `accept!` waits at most, else java.net's SocketTimeoutException
   :receive-buffer bytes, of accepted sockets
   :reuse-address :reuse-port   true or false
+  :tls            an SSLContext with the server's key: it is a HubSslServerSocket then, and what it accepts are SSLSockets, which shake
+                  hands at the first read or write
 
       (run (with-open [server (listen 0 {:host \"localhost\", :timeout 0.001})]
              (try (accept! server) (catch java.net.SocketTimeoutException _ :nobody))))   ;=> :nobody"
-  (^HubServerSocket [port] (listen port nil))
-  (^HubServerSocket [port options]
-   (let [{:keys [^String host backlog timeout receive-buffer reuse-address reuse-port]}
-         (check-options options [:host :backlog :timeout :receive-buffer :reuse-address :reuse-port] "listen")
+  (^ServerSocket [port] (listen port nil))
+  (^ServerSocket [port options]
+   (let [{:keys [^String host backlog timeout receive-buffer reuse-address reuse-port tls]}
+         (check-options options [:host :backlog :timeout :receive-buffer :reuse-address :reuse-port :tls] "listen")
          port (int (the-port port))
-         server (HubServerSocket.)]
+         ^ServerSocket server
+         (if (some? tls) (.createServerSocket (Tls/server (the-context tls ":tls"))) (HubServerSocket.))]
      (try
        (when timeout (.setSoTimeout server (millis timeout)))
        (when receive-buffer (.setReceiveBufferSize server (int receive-buffer)))
@@ -102,10 +107,10 @@
                        client (connect \"localhost\" (port server))
                        s (accept! server {:no-delay true})]
              (= (port client) (.getPort s))))   ;=> true"
-  (^HubSocket [server] (accept! server nil))
-  (^HubSocket [^HubServerSocket server options]
+  (^Socket [server] (accept! server nil))
+  (^Socket [^ServerSocket server options]
    (check-options options socket-options "accept!")
-   (when-not (instance? HubServerSocket server)
+   (when-not (or (instance? HubServerSocket server) (instance? HubSslServerSocket server))
      (refuse "what accepts must be a server socket, as `listen` makes them; got " (shown server)))
    (let [socket (.accept server)]
      (set-options socket options))))

@@ -2,18 +2,18 @@
   "greenlet.io.server: the words over Server and Tls, whose own tests are in Java."
   (:require [clojure.java.io :as io]
             [clojure.java.shell :refer [sh]]
-            [clojure.test :refer [deftest is use-fixtures]]
+            [clojure.test :refer [deftest is testing use-fixtures]]
             [greenlet.hub :refer [join result run spawn]]
             [greenlet.hubs]
             [greenlet.io.server :refer [join-server serve stop! tls-client tls-server]]
-            [greenlet.io.socket :refer [port]]
+            [greenlet.io.socket :refer [accept! connect listen port]]
             [greenlet.test :refer [check-leaks]]
             [greenlet.watchdog :refer [on-each-root]])
   (:import (greenlet.io HubServerSocket HubSocket)
            (java.io File InputStream)
            (java.net InetAddress InetSocketAddress Socket)
            (java.security KeyStore)
-           (javax.net.ssl KeyManagerFactory SSLContext TrustManagerFactory)))
+           (javax.net.ssl KeyManagerFactory SSLContext SSLSocket TrustManagerFactory)))
 
 (set! *warn-on-reflection* true)
 
@@ -87,6 +87,17 @@
           (is (= n (echoed socket n)))))
       (is (nil? (stop! server))))))
 
+(deftest tls-of-sockets
+  (testing "what `listen` and `connect` make with a context talk TLS, and accepting waits for no handshake"
+    (run
+      (with-open [server (listen 0 {:host "localhost", :tls @tls})]
+        (let [served (spawn #(with-open [_ (accept! server {:timeout 10}), s (accept! server)] (.read (.getInputStream s))))]
+          (with-open [_ (connect "localhost" (port server))
+                      s (connect "localhost" (port server) {:tls @tls, :timeout 10})]
+            (is (instance? SSLSocket s))
+            (.write (.getOutputStream s) 42)
+            (is (= 42 (result served)))))))))
+
 (deftest tls-on-top
   (on-each-root
    (run
@@ -107,7 +118,7 @@
                  #(serve 0 {:tls :yes} echo) #(serve 0 5) #(serve -1 echo) #(serve 65536 echo) #(serve "localhost" echo)
                  #(serve ["localhost"] echo) #(serve 0 {:handshake 0} echo) #(serve 0 {:on-failure 5} echo)
                  #(tls-client "localhost" 1 {:contxt nil}) #(tls-client "localhost" 1 {:context 5}) #(tls-client 5 5)
-                 #(tls-server 5 @tls) #(stop! 5) #(port nil)]]
+                 #(tls-server 5 @tls) #(listen 0 {:tls true}) #(connect "localhost" 1 {:tls true}) #(stop! 5) #(port nil)]]
       (is (thrown? IllegalArgumentException (bad))))
     (is (thrown-with-msg? IllegalArgumentException #":bond.*serve takes :bound" (serve 0 {:bond 1} echo)))
     (let [server (serve 0 echo)]
