@@ -44,7 +44,8 @@
              :dev {:dependencies [[org.clojure/test.check "1.1.3"]
                                   [org.clojure/core.async "1.9.865"]
                                   [org.knowm.xchart/xchart "3.8.8"] ; for examples, as the next
-                                  [org.clojure/data.json "2.5.1"]]
+                                  [org.clojure/data.json "2.5.1"]
+                                  [org.apache.httpcomponents.core5/httpcore5 "5.4.4"]]
                    :source-paths ["examples"]
                    :aliases ~publishing}
              :published ^:leaky {:dependencies [[greenlet-clj/greenlet-core ~version]]
