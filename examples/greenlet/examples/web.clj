@@ -1,9 +1,9 @@
 (ns greenlet.examples.web
-  "A form of several pages over the JDK's HTTP server, written as one function that asks and waits; `bin/web` runs it.
+  "A form of several pages over `greenlet.examples.http`, written as one function that asks and waits; `bin/web` runs it.
 
-  Each visitor's run of that function is a greenlet, suspended while the visitor thinks. All of them live in one thread, the
-  loop, so what they share needs no lock, and a function that blocks keeps everybody waiting. Reading requests and writing
-  responses blocks at the pace of the visitors, and is left to threads of its own.
+  Each visitor's run of that function is a greenlet, suspended while the visitor thinks. All of them live in one thread, that of a
+  hub, and one request is answered after the other: what they share is safe, and a function that waits keeps everybody waiting.
+  Reading requests and writing responses waits as a task, at the pace of each visitor.
 
   What a session is to withstand:
     twice        the answer to a step that has just been given leads to the page it led to before; nothing runs again
@@ -13,16 +13,16 @@
     too many     the one that has been idle for the longest makes room, so that there is always a way in
   However a session ends, its function is unwound and its `finally` blocks run."
   (:require [clojure.string :as str]
-            [greenlet.core :as g :refer [current dead? parent switch!]])
-  (:import (com.sun.net.httpserver Headers HttpExchange HttpHandler HttpServer)
-           (greenlet Greenlet)
+            [greenlet.core :as g :refer [current dead? parent set-parent! switch!]]
+            [greenlet.examples.http :as http]
+            [greenlet.hub :refer [holding lock run scope sleep! spawn]]
+            [greenlet.io :as io])
+  (:import (greenlet Greenlet)
            (java.io Closeable IOException)
-           (java.net InetAddress InetSocketAddress URLDecoder)
+           (java.net URLDecoder)
            (java.nio.charset StandardCharsets)
            (java.security MessageDigest SecureRandom)
-           (java.util Base64 LinkedHashMap Map$Entry)
-           (java.util.concurrent Callable ExecutionException Executors ExecutorService RejectedExecutionException
-                                 ScheduledExecutorService ThreadFactory TimeUnit)))
+           (java.util Base64 LinkedHashMap Map$Entry)))
 
 (set! *warn-on-reflection* true)
 
@@ -164,7 +164,7 @@
 (defn- not-allowed [methods]
   (page 405 {:title "That cannot be done here", :link begin-again} nil {"Allow" methods}))
 
-;; Sessions: maps in `sessions`, by id, the one that was used least lately first. All of this runs in the loop.
+;; Sessions: maps in `sessions`, by id, the one that was used least lately first. Who touches them holds the app's lock.
 ;;   :greenlet  runs the function         :page     what it asked last, or returned
 ;;   :step      the number of that page   :answers  those that led to it
 ;;   :key       the cookie's value        :used     when, by the clock
@@ -217,6 +217,7 @@
   "Has the session's function begin, or go on with the answers, and keeps the session with the page that comes of it."
   [app {:keys [greenlet step] :as session} answers]
   (try
+    (set-parent! greenlet (current)) ; each request is another task
     (let [page (check-page (if answers (switch! greenlet answers) (switch! greenlet)))
           session (assoc session :page page, :answers answers, :step (inc (long step)))]
       (keep! app session)
@@ -273,8 +274,8 @@
     (not (same-secret? (:key session) key)) forbidden
     :else (do (keep! app session)
               (case method
-                ("GET" "HEAD") (show session step)
-                "POST" (submit! app session step form)
+                (:get :head) (show session step)
+                :post (submit! app session step form)
                 (not-allowed "GET, HEAD, POST")))))
 
 (defn- respond
@@ -286,25 +287,20 @@
       id (in-session app (.get sessions id) (parse-long step) request)
       (not= path "/") not-found
       :else (case method
-              ("GET" "HEAD") welcome
-              "POST" (begin! app)
+              (:get :head) welcome
+              :post (begin! app)
               (not-allowed "GET, HEAD, POST")))))
 
-;; HTTP: in the server's threads. What is wrong with a request is thrown, as ex-info that has the response.
-
-(def ^:private most-bytes 8192)
+;; HTTP. What is wrong with a request is thrown, as ex-info that has the response.
 
 (defn- refuse [status title]
   (throw (ex-info title {:response (page status {:title title, :link begin-again})})))
 
-(defn- submitted ^String [^HttpExchange exchange]
-  (let [type (str (.getFirst (.getRequestHeaders exchange) "Content-Type"))
-        bytes (.readNBytes (.getRequestBody exchange) (inc (long most-bytes)))]
-    (cond
-      (< (long most-bytes) (alength bytes)) (refuse 413 "That is too much")
-      (zero? (alength bytes)) ""
-      (not (re-find #"(?i)^application/x-www-form-urlencoded\s*(;|$)" type)) (refuse 415 "That is not a form's answer")
-      :else (String. bytes StandardCharsets/UTF_8))))
+(defn- submitted [{:keys [headers body]}]
+  (let [text (slurp body)]
+    (when-not (or (= "" text) (re-find #"(?i)^application/x-www-form-urlencoded\s*(;|$)" (get headers "content-type" "")))
+      (refuse 415 "That is not a form's answer"))
+    text))
 
 (defn- decode [^String text]
   (try
@@ -318,69 +314,50 @@
               (map (fn [[k v]] [(decode k) (decode (or v ""))])))
         (str/split text #"&")))
 
-(defn- cookie [^HttpExchange exchange]
-  (second (re-find #"(?:^|;\s*)key=([\w-]{22})(?:\s*;|$)" (str/join "; " (.get (.getRequestHeaders exchange) "Cookie")))))
+(defn- request [{:keys [request-method uri headers] :as request}]
+  {:method request-method
+   :path uri
+   :key (second (re-find #"(?:^|;\s*)key=([\w-]{22})(?:\s*;|$)" (get headers "cookie" "")))
+   :form (when (= :post request-method) (form (submitted request)))})
 
-(defn- request [^HttpExchange exchange]
-  (let [method (.getRequestMethod exchange)]
-    {:method method
-     :path (str (.getRawPath (.getRequestURI exchange)))
-     :key (cookie exchange)
-     :form (when (= "POST" method) (form (submitted exchange)))}))
+(def ^:private headers
+  {"Content-Type" "text/html; charset=utf-8"
+   "Cache-Control" "no-store"
+   "Content-Security-Policy" "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
+   "Referrer-Policy" "no-referrer"
+   "X-Content-Type-Options" "nosniff"})
 
-(defn- send-response [^HttpExchange exchange {:keys [status headers ^String body]}]
-  (let [bytes (.getBytes body StandardCharsets/UTF_8)
-        ^Headers to (.getResponseHeaders exchange)
-        silent (or (zero? (alength bytes)) (= "HEAD" (.getRequestMethod exchange)))]
-    (doseq [[^String name ^String value] (merge {"Content-Type" "text/html; charset=utf-8"
-                                                 "Cache-Control" "no-store"
-                                                 "Content-Security-Policy" "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
-                                                 "Referrer-Policy" "no-referrer"
-                                                 "X-Content-Type-Options" "nosniff"}
-                                                headers)]
-      (.set to name value))
-    (.sendResponseHeaders exchange status (if silent -1 (alength bytes)))
-    (when-not silent
-      (.write (.getResponseBody exchange) bytes))))
+(defn- handle [{:keys [turn] :as app} http-request]
+  (update (try
+            (let [request (request http-request)]
+              (holding turn (respond app request)))
+            (catch clojure.lang.ExceptionInfo e
+              (or (:response (ex-data e)) (throw e))))
+          :headers #(merge headers %)))
 
-(defn- in-loop
-  "What `f` returns, or throws, in the loop."
-  [^ExecutorService loop ^Callable f]
-  (try
-    (.get (.submit loop f))
-    (catch ExecutionException e (throw (ex-cause e)))))
+;; The server: the thread of a hub
 
-(defn- handle [{:keys [loop] :as app} ^HttpExchange exchange]
-  (with-open [exchange exchange]
-    (try
-      (send-response exchange
-                     (try
-                       (let [request (request exchange)]
-                         (in-loop loop #(respond app request)))
-                       (catch clojure.lang.ExceptionInfo e
-                         (or (:response (ex-data e)) (throw e)))
-                       (catch RejectedExecutionException _
-                         (page 503 {:title "This theatre is closing"}))))
-      (catch IOException _)))) ; the visitor has left
-
-;; The server
-
-(defn- factory ^ThreadFactory [name]
-  (reify ThreadFactory
-    (newThread [_ r] (doto (Thread. r ^String name) (.setDaemon true)))))
-
-(defrecord Server [port ^HttpServer http ^ExecutorService threads ^ScheduledExecutorService loop sessions]
+(defrecord Server [port server ^Thread thread]
   Closeable
-  (close [this]
-    (.stop http 0)
-    (when-not (.isShutdown loop)
-      (in-loop loop #(run! (partial end! this) (vec (.values ^LinkedHashMap sessions)))))
-    (.shutdown loop)
-    (.shutdown threads)))
+  (close [_]
+    (http/stop! server 0)
+    (.join thread)))
 
-(defn- start-timer [{:keys [^ScheduledExecutorService loop idle] :as app}]
-  (let [period (max 1 (quot (long idle) 10))]
-    (.scheduleWithFixedDelay loop ^Runnable #(sweep! app) period period TimeUnit/SECONDS)))
+(defn- sweep-for-ever! [{:keys [turn idle] :as app}]
+  (sleep! (max 1 (quot (long idle) 10)))
+  (holding turn (sweep! app))
+  (recur app))
+
+(defn- serve
+  "Serves the app until its server is stopped, which is given to `started`."
+  [{:keys [port ^LinkedHashMap sessions] :as app} started]
+  (run
+    (let [server (http/serve port {:body 8192, :bound 200} #(handle app %))]
+      (started server)
+      (scope
+        (spawn sweep-for-ever! app)
+        (io/join-server (:server server)))
+      (run! #(end! app %) (vec (.values sessions))))))
 
 (defn start
   "Serves `form` on this machine's loopback address, and returns a java.io.Closeable with the :port. `form` is a function that
@@ -392,17 +369,14 @@
     :most   how many sessions there are at most: 1000
     :clock  a function that tells the time in nanoseconds, System/nanoTime"
   ^Closeable [form {:keys [port idle most clock] :or {port 0, idle 900, most 1000, clock #(System/nanoTime)}}]
-  (let [http (HttpServer/create (InetSocketAddress. (InetAddress/getLoopbackAddress) (int port)) 0)
-        app (map->Server {:port (.getPort (.getAddress http)), :http http
-                          :threads (Executors/newCachedThreadPool (factory "web"))
-                          :loop (Executors/newSingleThreadScheduledExecutor (factory "loop"))
-                          :sessions (LinkedHashMap.), :form form, :idle idle, :most most, :clock clock})]
-    (start-timer app)
-    (doto http
-      (.setExecutor (:threads app))
-      (.createContext "/" (reify HttpHandler (handle [_ exchange] (handle app exchange))))
-      (.start))
-    app))
+  (let [app {:port port, :form form, :idle idle, :most most, :clock clock, :sessions (LinkedHashMap.), :turn (lock)}
+        started (promise)
+        thread (doto (Thread. #(try (serve app (partial deliver started)) (catch Throwable t (or (deliver started t) (throw t)))) "web")
+                 (.setDaemon true)
+                 (.start))
+        server @started]
+    (when (instance? Throwable server) (throw server))
+    (->Server (:port server) server thread)))
 
 ;; Running
 
@@ -418,8 +392,6 @@
   (let [port (port-of args)]
     (try
       (when (string? port) (throw (IOException. ^String port)))
-      (System/setProperty "sun.net.httpserver.maxReqTime" "10") ; seconds for a request to come in
-      (System/setProperty "jdk.httpserver.maxConnections" "200")
       (let [free (atom 100)
             server (start #(booking free (atom [])) {:port port})]
         (.addShutdownHook (Runtime/getRuntime) (Thread. #(.close server)))

@@ -26,7 +26,7 @@
            ["unknown option --fast"                           "bin/actors" "--fast" "1"]
            ["--headless needs a number from 1 up; got many"   "bin/actors" "--headless" "many"]
            ["not a port: http"                                "bin/web" "http"]
-           ["port out of range"                               "bin/web" "70000"]
+           ["a port is a number from 0 to 65535"              "bin/web" "70000"]
            ["it needs the engine continuation"                "bin/dialogs" "--engine" "virtual-thread"]
            ["no such file"                                    "bin/conformance" "none.edn"]]]
     (refuses 2 text command)))

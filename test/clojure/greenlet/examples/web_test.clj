@@ -3,6 +3,7 @@
   (:require [clojure.string :as str]
             [clojure.test :refer [deftest is testing]]
             [greenlet.examples.web :as web :refer [ask!]]
+            [greenlet.hub :refer [sleep!]]
             [greenlet.watchdog :as watchdog :refer [trace]])
   (:import (java.io Closeable)
            (java.net CookieManager InetAddress Socket URI URLEncoder)
@@ -237,6 +238,14 @@
     (let [visitors (vec (repeatedly 20 #(visitor server)))
           begun (vec (for [_ (range 10), v visitors] [v (begin! v)]))]
       (is (= {[200 "Two"] 200} (frequencies (map (fn [[v page]] (status-title (answer! v page {:a 1}))) (shuffle begun))))))))
+
+(deftest a-function-that-waits-keeps-its-turn
+  (let [event (trace)]
+    (with-server [server #(do (event :in) (sleep! 0.01) (event :out) {:title "Done"}) {}]
+      (let [begun (vec (repeatedly 5 (fn [] (send-async! (visitor server) "POST" "/"))))]
+        (doseq [^CompletableFuture response begun]
+          (is (= 200 (:status (seen (.get response 60 TimeUnit/SECONDS))))))
+        (is (= (take 10 (cycle [:in :out])) @event))))))
 
 (deftest malformed-requests
   (let [event (trace)]
