@@ -60,6 +60,14 @@
     (is (contains? #{[] ["gevent"]} (map second others)) out))
   (refuses 2 "no server matches Twisted" ["bin/bench" "--echo" "Twisted"]))
 
+(def ^:private http-row
+  "Of a server's name, the CPU time of a request under each of three loads, and how many there are a second."
+  #"(?m)^\| (.+?) \|(?: \d+\.\d ± \d+\.\d \(\d+\.\d\d\) \|){3}(?: [\d,]+ ± [\d,]+ \(\d+\.\d\d\) \|){3}$")
+
+(deftest ^:bench http-servers-answer
+  (let [{:keys [out]} (prints [] ["bin/bench" "--http" "--quick"] :seconds 300)]
+    (is (= ["virtual threads" "virtual threads, one carrier" "hub on C" "hub on V" "hub on VC"] (map second (re-seq http-row out))) out)))
+
 (deftest ^:bench an-echo-server-that-is-not-there-is-left-out
   (with-temp-dir [dir]
     (spit (io/file dir "gevent.py") "raise ImportError")

@@ -20,11 +20,11 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Measures the CPU time that an echo server's process takes for a request, and its live heap a connection. The servers, each in a
- * process of its own, take turns; this one has the clients.
+ * Measures the CPU time that an echo server's process takes for a request, and its live heap a connection; or by HTTP, the CPU time
+ * and how many requests there are a second. The servers, each in a process of its own, take turns; this one has the clients.
  */
 final class Echo {
-  private static final String USAGE = "bench --echo [--quick] [--forks N] [PATTERN]";
+  private static final String USAGE = "bench --echo | --http [--quick] [--forks N] [PATTERN]";
 
   private record Server(String name, String kind, List<String> options) {
     boolean isJava() {
@@ -34,6 +34,7 @@ final class Echo {
 
   private static final String GEVENT = "gevent";
   private static final String RAW = "raw NIO, a selector";
+  private static final String THREADS = "virtual threads";
 
   private static final List<String> CONTINUATION =
       List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN);
@@ -63,8 +64,17 @@ final class Echo {
           new Server("cooperative hub on VC, pollerMode=1", "cooperative", with(CARRIED)),
           new Server("virtual threads, one carrier", "threads", ONE_CARRIER),
           new Server("virtual threads, one carrier, pollerMode=1", "threads", with(ONE_CARRIER)),
-          new Server("virtual threads", "threads", List.of()),
+          new Server(THREADS, "threads", List.of()),
           new Server("gevent", GEVENT, List.of()));
+
+  /** The same code of HttpCore's in each. */
+  private static final List<Server> HTTP_SERVERS =
+      List.of(
+          new Server(THREADS, "threads", List.of()),
+          new Server("virtual threads, one carrier", "threads", ONE_CARRIER),
+          new Server("hub on C", "hub", CONTINUATION),
+          new Server("hub on V", "hub", NOT_CARRIED),
+          new Server("hub on VC", "hub", CARRIED));
 
   private static List<String> with(List<String> options) {
     return Stream.concat(options.stream(), PLATFORM_POLLERS.stream()).toList();
@@ -79,6 +89,10 @@ final class Echo {
       return "heap of " + connections;
     }
 
+    String rate() {
+      return "requests a second, " + this;
+    }
+
     @Override
     public String toString() {
       return active == connections ? "" + active : active + " of " + connections;
@@ -89,10 +103,18 @@ final class Echo {
   private static final List<Load> LOADS =
       List.of(new Load(1, 1), new Load(100, 100), new Load(100, 1000), new Load(100, 10_000));
 
+  private static final List<Load> HTTP_LOADS = LOADS.subList(0, 3);
+
   private static final int FIRST_WARM_UP_MILLIS = 2000;
   private static final int WARM_UP_MILLIS = 1000;
   private static final int MEASURED_MILLIS = 2000;
   private static final int QUICK_MILLIS = 50;
+
+  private final boolean isHttp;
+  private final List<Load> loads;
+
+  /** The name of the server that the others are compared with. */
+  private final String base;
 
   private boolean quick;
   private int forks = 5;
@@ -108,10 +130,17 @@ final class Echo {
 
   private final List<String> failures = new ArrayList<>();
 
+  static boolean isAsked(List<String> args) {
+    return args.contains("--echo") || args.contains("--http");
+  }
+
   Echo(String[] args) {
+    isHttp = List.of(args).contains("--http");
+    loads = isHttp ? HTTP_LOADS : LOADS;
+    base = isHttp ? THREADS : RAW;
     for (int i = 0; i < args.length; i++) {
       switch (args[i]) {
-        case "--echo" -> {}
+        case "--echo", "--http" -> {}
         case "--quick" -> quick = true;
         case "--forks" -> forks = (int) Against.number(Against.value(args, ++i, USAGE), 1);
         case "--json" -> json = Path.of(Against.value(args, ++i, USAGE));
@@ -119,12 +148,13 @@ final class Echo {
       }
     }
     if (quick) forks = 1;
-    List<String> names = SERVERS.stream().map(Server::name).toList();
+    List<Server> all = isHttp ? HTTP_SERVERS : SERVERS;
+    List<String> names = all.stream().map(Server::name).toList();
     if (names.stream().noneMatch(pattern.asPredicate()))
       throw new IllegalArgumentException("no server matches " + pattern + "; there are " + names);
     servers =
-        SERVERS.stream()
-            .filter(s -> s.name.equals(RAW) || pattern.matcher(s.name).find())
+        all.stream()
+            .filter(s -> s.name.equals(base) || pattern.matcher(s.name).find())
             .filter(s -> !quick || !s.options.containsAll(PLATFORM_POLLERS))
             .toList();
   }
@@ -171,7 +201,8 @@ final class Echo {
   private List<String> java(Server server) {
     List<String> options = new ArrayList<>(server.options);
     if (!quick) options.addAll(Main.HEAP);
-    return Main.java(options, EchoServer.class, List.of(server.kind));
+    List<String> args = isHttp ? List.of(server.kind, "http") : List.of(server.kind);
+    return Main.java(options, EchoServer.class, args);
   }
 
   private void measure(Server server, List<String> command)
@@ -179,8 +210,8 @@ final class Echo {
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     try (Control control = new Control(process);
-        EchoLoad clients = new EchoLoad((int) control.number())) {
-      for (Load load : LOADS) measure(server, load, clients, control);
+        EchoLoad clients = new EchoLoad((int) control.number(), protocol())) {
+      for (Load load : loads) measure(server, load, clients, control);
       String shares = control.ask(Question.CONNECTIONS);
       if (shares.contains(" "))
         this.shares.computeIfAbsent(server, s -> new ArrayList<>()).add(shares);
@@ -190,9 +221,13 @@ final class Echo {
     }
   }
 
+  private EchoLoad.Protocol protocol() {
+    return isHttp ? EchoLoad.Protocol.HTTP : EchoLoad.Protocol.ECHO;
+  }
+
   private void measure(Server server, Load load, EchoLoad clients, Control control)
       throws IOException {
-    boolean isWeighed = server.isJava() && load.hasIdle();
+    boolean isWeighed = !isHttp && server.isJava() && load.hasIdle();
     int connections = clients.size();
     long heap = isWeighed ? control.number(Question.HEAP) : 0;
     clients.growTo(load.connections);
@@ -203,9 +238,12 @@ final class Echo {
     int warmUp = connections == 0 ? FIRST_WARM_UP_MILLIS : WARM_UP_MILLIS;
     clients.run(load.active, quick ? QUICK_MILLIS : warmUp);
     long before = control.number(Question.CPU);
+    long begun = System.nanoTime();
     long requests = clients.run(load.active, quick ? QUICK_MILLIS : MEASURED_MILLIS);
+    double seconds = (System.nanoTime() - begun) / 1e9;
     long taken = control.number(Question.CPU) - before;
     add(server, load.toString(), taken / 1e3 / requests);
+    if (isHttp) add(server, load.rate(), requests / seconds);
   }
 
   private void add(Server server, String what, double value) {
@@ -252,24 +290,36 @@ final class Echo {
     }
   }
 
-  private static Measurement measurement(Server server, String what, List<Double> values) {
+  private Measurement measurement(Server server, String what, List<Double> values) {
     return new Measurement(
-        server.name, "Echo." + what, values.stream().mapToDouble(Double::doubleValue).toArray());
+        server.name, benchmark(what), values.stream().mapToDouble(Double::doubleValue).toArray());
+  }
+
+  private String benchmark(String what) {
+    return (isHttp ? "Http." : "Echo.") + what;
   }
 
   private void print(List<Measurement> measured) {
     System.out.println(Table.machine());
     if (quick) System.out.println("This was a short run: the numbers mean nothing.");
-    List<Load> weighed = LOADS.stream().filter(Load::hasIdle).toList();
-    System.out.print("\n| µs of CPU a request (in raw NIO) |");
-    for (Load load : LOADS) System.out.print(" " + load + " |");
-    for (Load load : weighed)
-      System.out.print(" KB of heap for each of " + load.connections + " |");
-    System.out.println("\n" + "|---".repeat(1 + LOADS.size() + weighed.size()) + "|");
+    List<Load> others = isHttp ? loads : loads.stream().filter(Load::hasIdle).toList();
+    System.out.print("\n| µs of CPU a request (in " + (isHttp ? base : "raw NIO") + ") |");
+    for (Load load : loads) System.out.print(" " + load + " |");
+    for (Load load : others)
+      System.out.print(
+          (isHttp ? " " + load.rate() : " KB of heap for each of " + load.connections) + " |");
+    System.out.println("\n" + "|---".repeat(1 + loads.size() + others.size()) + "|");
     for (Server server : samples.keySet()) {
       System.out.print("| " + server.name + " |");
-      for (Load load : LOADS) System.out.print(" " + time(measured, server.name, load) + " |");
-      for (Load load : weighed) System.out.print(" " + heap(measured, server.name, load) + " |");
+      for (Load load : loads)
+        System.out.print(" " + compared(measured, server.name, load.toString(), 1) + " |");
+      for (Load load : others)
+        System.out.print(
+            " "
+                + (isHttp
+                    ? compared(measured, server.name, load.rate(), 0)
+                    : heap(measured, server.name, load))
+                + " |");
       System.out.println();
     }
     shares.forEach((server, lines) ->
@@ -277,28 +327,30 @@ final class Echo {
             "\nConnections by hub, " + server.name + ": " + String.join("; ", lines)));
   }
 
-  private static String time(List<Measurement> measured, String server, Load load) {
-    Measurement m = find(measured, server, load.toString());
+  /** What was measured, with so many digits behind the point, and how many times that is the base's. */
+  private String compared(List<Measurement> measured, String server, String what, int digits) {
+    Measurement m = find(measured, server, what);
     if (m == null) return "";
-    Measurement raw = find(measured, RAW, load.toString());
+    Measurement of = find(measured, base, what);
+    String number = "%,." + digits + "f";
     return String.format(
         Locale.ROOT,
-        "%.1f ± %.1f (%.2f)",
+        number + " ± " + number + " (%.2f)",
         m.median(),
         m.spread(),
-        raw == null ? Double.NaN : m.median() / raw.median());
+        of == null ? Double.NaN : m.median() / of.median());
   }
 
-  private static String heap(List<Measurement> measured, String server, Load load) {
+  private String heap(List<Measurement> measured, String server, Load load) {
     Measurement m = find(measured, server, load.heap());
     return m == null
         ? ""
         : String.format(Locale.ROOT, "%.1f ± %.1f", m.median() / 1e3, m.spread() / 1e3);
   }
 
-  private static Measurement find(List<Measurement> measured, String server, String what) {
+  private Measurement find(List<Measurement> measured, String server, String what) {
     return measured.stream()
-        .filter(m -> m.column().equals(server) && m.benchmark().equals("Echo." + what))
+        .filter(m -> m.column().equals(server) && m.benchmark().equals(benchmark(what)))
         .findFirst()
         .orElse(null);
   }

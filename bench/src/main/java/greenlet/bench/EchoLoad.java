@@ -8,23 +8,72 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 
-/** Clients of an echo server: each active one sends a request of 64 bytes, and the next as soon as that has come back. */
+/** Clients of an echo server: each active one sends a request, and the next as soon as the answer has come. */
 final class EchoLoad implements AutoCloseable {
-  private static final int LONGS = 8;
   private static final int LIMIT_MILLIS = 10_000;
+  private static final int BUFFER = 512;
+
+  /** What a request is, and its answer. */
+  enum Protocol {
+    /** Sends back the 64 bytes that it gets. */
+    ECHO {
+      @Override
+      void put(long number, ByteBuffer request) {
+        for (int i = 0; i < 8; i++) request.putLong(number + i);
+      }
+
+      @Override
+      boolean hasAnswer(ByteBuffer request, ByteBuffer answer) throws IOException {
+        if (answer.position() < request.limit()) return false;
+        if (!request.rewind().equals(answer.flip()))
+          throw new IOException("an answer is not what was sent");
+        return true;
+      }
+    },
+
+    /** Answers with the path, of so many bytes. */
+    HTTP {
+      private static final int PATH = 17;
+
+      @Override
+      void put(long number, ByteBuffer request) {
+        String path = "/" + HexFormat.of().toHexDigits(number);
+        String head = "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        request.put(head.getBytes(StandardCharsets.US_ASCII));
+      }
+
+      @Override
+      boolean hasAnswer(ByteBuffer request, ByteBuffer answer) throws IOException {
+        int end = answer.position();
+        if (end < PATH || answer.get(end - PATH) != '/') return false;
+        if (!answer.slice(end - PATH, PATH).equals(request.slice("GET ".length(), PATH)))
+          throw new IOException("an answer is another path");
+        return true;
+      }
+    };
+
+    abstract void put(long number, ByteBuffer request);
+
+    /** Whether all of it has come. */
+    abstract boolean hasAnswer(ByteBuffer request, ByteBuffer answer) throws IOException;
+  }
 
   /** So many at most wait for the server to accept them: fewer than fit into its backlog. */
   private static final int BATCH = 250;
 
   private final InetSocketAddress address;
+  private final Protocol protocol;
   private final Selector selector = Selector.open();
   private final List<Client> clients = new ArrayList<>();
   private int waiting;
 
-  EchoLoad(int port) throws IOException {
+  EchoLoad(int port, Protocol protocol) throws IOException {
+    this.protocol = protocol;
     address = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
   }
 
@@ -81,8 +130,8 @@ final class EchoLoad implements AutoCloseable {
 
   private final class Client {
     final SocketChannel channel;
-    private final ByteBuffer request = ByteBuffer.allocateDirect(LONGS * Long.BYTES);
-    private final ByteBuffer answer = ByteBuffer.allocateDirect(LONGS * Long.BYTES);
+    private final ByteBuffer request = ByteBuffer.allocateDirect(BUFFER);
+    private final ByteBuffer answer = ByteBuffer.allocateDirect(BUFFER);
     private long number = hashCode();
 
     Client(SocketChannel channel) throws IOException {
@@ -94,7 +143,7 @@ final class EchoLoad implements AutoCloseable {
 
     void send() throws IOException {
       request.clear();
-      for (int i = 0; i < LONGS; i++) request.putLong(++number);
+      protocol.put(number++, request);
       request.flip();
       answer.clear();
       while (request.hasRemaining()) channel.write(request); // so little always has room
@@ -104,9 +153,7 @@ final class EchoLoad implements AutoCloseable {
     /** Whether all of the answer has come. */
     boolean receive() throws IOException {
       if (channel.read(answer) < 0) throw new IOException("the server has closed a connection");
-      if (answer.hasRemaining()) return false;
-      if (!request.rewind().equals(answer.flip()))
-        throw new IOException("an answer is not what was sent");
+      if (!protocol.hasAnswer(request, answer)) return false;
       waiting--;
       return true;
     }

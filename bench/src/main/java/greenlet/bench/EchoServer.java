@@ -19,6 +19,7 @@ import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
@@ -27,7 +28,7 @@ import java.util.stream.Collectors;
 
 /**
  * Sends back what it gets, in a process of its own. Prints its port, and an answer for each {@link Question} that it reads; ends
- * when there are no more. Argument: its kind.
+ * when there are no more. Arguments: its kind, and {@code http} if it speaks that.
  */
 final class EchoServer {
   private static final int BACKLOG = 1000;
@@ -49,9 +50,16 @@ final class EchoServer {
     void run() throws IOException;
   }
 
+  private interface Service {
+    void serve(Socket client) throws IOException;
+  }
+
+  private static Service service = EchoServer::echo;
+
   private EchoServer() {}
 
   public static void main(String[] args) throws Exception {
+    if (List.of(args).contains("http")) service = HttpEcho::serve;
     switch (args[0]) {
       case "nio" -> select(1);
       case "two-nio" -> select(2);
@@ -123,7 +131,7 @@ final class EchoServer {
             .hubs(hubs)
             .handler(client -> {
               count(Hub.current());
-              echo(client);
+              service.serve(client);
             })
             .start();
     serveControl(server.port());
@@ -134,7 +142,7 @@ final class EchoServer {
     try {
       while (true) {
         Socket client = server.accept();
-        spawn.accept(() -> echo(client));
+        spawn.accept(() -> service.serve(client));
       }
     } catch (IOException e) {
       throw new AssertionError(e);
