@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import greenlet.GreenletExit;
 import greenlet.hub.Hub;
 import greenlet.hub.Task;
+import greenlet.testing.Certificates;
 import greenlet.testing.Descriptors;
 import greenlet.testing.Hubs;
 import greenlet.testing.LeakCheck;
@@ -36,6 +38,8 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
+import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLSocket;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -691,6 +695,189 @@ class FaultTest {
         }
       }
     });
+  }
+
+  /** A socket that waits before each read and each write, of few bytes; in the wait of a number, something else is done. */
+  private static final class Stepping extends Socket {
+    private static final int FEW = 300;
+
+    private final HubSocket under;
+    private final int number;
+    private final Runnable strike;
+    private int waits;
+    private boolean isOver;
+
+    Stepping(HubSocket under, int number, Runnable strike) {
+      this.under = under;
+      this.number = number;
+      this.strike = strike;
+    }
+
+    private void await() {
+      if (++waits == number && !isOver) strike.run();
+      else giveWay();
+    }
+
+    @Override
+    public InputStream getInputStream() throws IOException {
+      InputStream in = under.getInputStream();
+      return new InputStream() {
+        @Override
+        public int read() {
+          throw new AssertionError("one byte");
+        }
+
+        @Override
+        public int read(byte[] bytes, int from, int length) throws IOException {
+          await();
+          return in.read(bytes, from, Math.min(length, FEW));
+        }
+      };
+    }
+
+    @Override
+    public OutputStream getOutputStream() throws IOException {
+      OutputStream out = under.getOutputStream();
+      return new OutputStream() {
+        @Override
+        public void write(int b) {
+          throw new AssertionError("one byte");
+        }
+
+        @Override
+        public void write(byte[] bytes, int from, int length) throws IOException {
+          for (int at = from; at < from + length; at += FEW) {
+            await();
+            out.write(bytes, at, Math.min(FEW, from + length - at));
+          }
+        }
+      };
+    }
+
+    @Override
+    public boolean isConnected() {
+      return true;
+    }
+
+    @Override
+    public boolean isClosed() {
+      return under.isClosed();
+    }
+
+    @Override
+    public int getPort() {
+      return under.getPort();
+    }
+
+    @Override
+    public void close() throws IOException {
+      under.close();
+    }
+  }
+
+  /** What ends a handshake in one of its waits, and what comes of that. */
+  private enum Ending {
+    KILL,
+    LIMIT,
+    INTERRUPT;
+
+    private static final Duration LIMIT_OF_HANDSHAKE = Duration.ofMillis(30);
+
+    /** In the task that shakes hands. */
+    void strike() {
+      Task<?> victim = Task.current();
+      if (this == KILL) Hub.current().spawn("killer", () -> victim.kill());
+      if (this == INTERRUPT) victim.interrupt(new InterruptedException("struck"));
+      Hub.sleep(Duration.ofSeconds(20));
+      throw new AssertionError(this + " has not ended the wait");
+    }
+
+    private Class<? extends Throwable> thrown() {
+      return switch (this) {
+        case KILL -> GreenletExit.class;
+        case LIMIT -> TimeoutException.class;
+        case INTERRUPT -> InterruptedException.class;
+      };
+    }
+
+    /** Whether the handshake was ended; by what it has to be ended. */
+    boolean ends(SSLSocket socket) throws Throwable {
+      try {
+        if (this == LIMIT) Hub.timeout(LIMIT_OF_HANDSHAKE, () -> socket.startHandshake());
+        else socket.startHandshake();
+        return false;
+      } catch (Throwable t) {
+        if (t.getClass() != thrown()) throw t;
+        return true;
+      }
+    }
+  }
+
+  /** What comes of a handshake whose other end is struck, and a read after it: an error, or the end of the stream. */
+  private static String shakeAndRead(SSLSocket socket) throws IOException {
+    boolean isShaken = false;
+    try {
+      socket.startHandshake();
+      isShaken = true;
+      return "" + socket.getInputStream().read();
+    } catch (SSLException | SocketException e) {
+      return (isShaken ? "shaken, " : "") + e.getClass().getSimpleName();
+    }
+  }
+
+  /** Strikes the wait of a number; false if the handshake has come to its end without. */
+  private static boolean strikeHandshake(
+      String protocol, boolean isClient, Ending ending, int number) throws Throwable {
+    try (Pair pair = Pair.open()) {
+      var victim = (HubSocket) (isClient ? pair.far : pair.near);
+      var other = (HubSocket) (isClient ? pair.near : pair.far);
+      var stepping = new Stepping(victim, number, ending::strike);
+      SSLSocket client = Tls.client(Certificates.tls(), isClient ? stepping : other, "localhost");
+      SSLSocket server = Tls.server(Certificates.tls(), isClient ? other : stepping);
+      client.setEnabledProtocols(new String[] {protocol});
+      Task<String> peer =
+          Hub.current().spawn("peer", () -> shakeAndRead(isClient ? server : client));
+      SSLSocket struck = isClient ? client : server;
+      Task<Boolean> task =
+          Hub.current()
+              .spawn(
+                  "victim",
+                  () -> {
+                    try {
+                      return ending.ends(struck);
+                    } catch (Throwable t) {
+                      throw Threads.<RuntimeException>unchecked(t);
+                    }
+                  });
+      boolean hasEnded = task.result();
+      stepping.isOver = true;
+      assertEquals(hasEnded, victim.isClosed());
+      if (!hasEnded) struck.close();
+      String seen = peer.result();
+      if (hasEnded) assertTrue(seen.endsWith("Exception") || seen.equals("-1"), seen);
+      else assertEquals("-1", seen);
+      return hasEnded;
+    }
+  }
+
+  private static void strikeHandshakes(String protocol, Ending... others) throws Throwable {
+    for (boolean isClient : new boolean[] {true, false}) {
+      int waits = 0;
+      while (strikeHandshake(protocol, isClient, Ending.KILL, waits + 1)) waits++;
+      assertTrue(waits > 4, waits + " waits in a handshake");
+      for (Ending each : others)
+        for (int i = 1; i <= waits; i++) strikeHandshake(protocol, isClient, each, i);
+    }
+  }
+
+  @RootTest
+  @DisplayName(
+      "Killed, interrupted or out of time in each wait of a handshake: the socket is closed, and the other end gets an error")
+  void struckInHandshake() throws Throwable {
+    inHub(() -> strikeHandshakes("TLSv1.2"));
+    int before = Descriptors.count();
+    inHub(() -> strikeHandshakes("TLSv1.3", Ending.INTERRUPT, Ending.LIMIT));
+    Descriptors.awaitGivenBack(before);
   }
 
   // No descriptors left
