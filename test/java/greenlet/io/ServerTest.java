@@ -200,7 +200,7 @@ class ServerTest {
   }
 
   /** Fails when it is told to. */
-  private static class Failing extends ServerSocket {
+  static class Failing extends ServerSocket {
     private final ServerSocket listening = new HubServerSocket();
     private final AtomicInteger failures;
     private final List<Long> times;
