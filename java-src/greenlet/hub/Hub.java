@@ -732,7 +732,8 @@ public final class Hub implements Executor {
    * @throws IllegalStateException if another task waits for it already: names both
    */
   public static int awaitReady(SelectableChannel channel, int ops) throws IOException {
-    return ready(channel, ops, null);
+    TaskScheduler here = ofWait(channel);
+    return here == null ? Readiness.block(channel, ops, null) : here.awaitReady(channel, ops, null);
   }
 
   /**
@@ -746,16 +747,19 @@ public final class Hub implements Executor {
    */
   public static int awaitReady(SelectableChannel channel, int ops, Duration limit)
       throws IOException {
-    return ready(channel, ops, require(limit, LIMIT));
+    require(limit, LIMIT);
+    TaskScheduler here = ofWait(channel);
+    return here == null
+        ? Readiness.block(channel, ops, limit)
+        : here.awaitReady(channel, ops, limit);
   }
 
-  private static int ready(SelectableChannel channel, int ops, @Nullable Duration limit)
-      throws IOException {
+  /** Whose task waits; null where the thread is to block. */
+  private static @Nullable TaskScheduler ofWait(SelectableChannel channel) {
     require(channel, "there is no channel to wait for");
     Hub here = currentIfAny();
-    if (here == null || (here.loop instanceof GuestLoop && !here.scheduler.isInTask()))
-      return Readiness.block(channel, ops, limit);
-    return here.scheduler.awaitReady(channel, ops, limit);
+    if (here == null || (here.loop instanceof GuestLoop && !here.scheduler.isInTask())) return null;
+    return here.scheduler;
   }
 
   /**

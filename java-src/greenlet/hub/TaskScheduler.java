@@ -324,30 +324,22 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     Readiness.requireUsable(channel, ops);
     Task<?> me = requireCurrent();
     Readiness all = loop.claimReadiness();
+    Readiness.Interest interest = null;
+    Timers.Timer timer = null;
+    var wait = new ReadyWait(new Waiter<>(hub, channel, true));
     try {
-      return new ReadyWait(new Waiter<>(hub, channel, true)).await(me, all, channel, ops, limit);
+      interest = all.begin(me, channel, ops, wait);
+      if (limit != null) timer = loop.at(limit, () -> wait.wake(0));
+      return wait.waiter.awaitIn(me) & ops;
     } finally {
+      if (timer != null) loop.cancel(timer);
+      if (interest != null) interest.end(wait);
       all.release();
       giveBackIfOutside(me);
     }
   }
 
   private record ReadyWait(Waiter<Integer> waiter) implements Readiness.Wait {
-    int await(
-        Task<?> me, Readiness all, SelectableChannel channel, int ops, @Nullable Duration limit)
-        throws IOException {
-      Readiness.Interest interest = all.begin(me, channel, ops, this);
-      EventLoop loop = waiter.hub().scheduler.loop;
-      Timers.Timer timer = null;
-      try {
-        if (limit != null) timer = loop.at(limit, () -> waiter.wake(0));
-        return waiter.awaitIn(me) & ops;
-      } finally {
-        if (timer != null) loop.cancel(timer);
-        interest.end(this);
-      }
-    }
-
     @Override
     public boolean wake(int ready) {
       return waiter.wake(ready);

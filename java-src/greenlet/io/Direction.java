@@ -99,7 +99,8 @@ final class Direction {
     try {
       while (true) {
         try {
-          if (!isReady(channel, millis, begin)) return 0;
+          if (millis == 0) Hub.awaitReady(channel, op);
+          else if (!isReady(channel, millis, begin)) return 0;
         } catch (InterruptedException e) {
           interrupted = isIgnored(channel, e);
           continue;
@@ -114,7 +115,6 @@ final class Direction {
 
   private boolean isReady(SelectableChannel channel, int millis, long begin)
       throws IOException, InterruptedException {
-    if (millis == 0) return Hub.awaitReady(channel, op) != 0;
     long left = TimeUnit.MILLISECONDS.toNanos(millis) - (System.nanoTime() - begin);
     return left > 0 && Hub.awaitReady(channel, op, Duration.ofNanos(left)) != 0;
   }

@@ -5,9 +5,10 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /** Lets one task, or thread outside of tasks, at a time do something. Another one is refused at once: it does not wait. */
-final class Exclusion {
+final class Exclusion extends AtomicReference<@Nullable Object> {
+  private static final long serialVersionUID = 1;
+
   private final String verb;
-  private final AtomicReference<@Nullable Object> user = new AtomicReference<>();
 
   /** {@code verb}: what one does with an object, for people, such as "read from". */
   Exclusion(String verb) {
@@ -18,7 +19,7 @@ final class Exclusion {
   @Nullable Task<?> begin(Object what) {
     Task<?> task = Task.current();
     Object me = task == null ? Thread.currentThread() : task;
-    Object other = user.compareAndExchange(null, me);
+    Object other = compareAndExchange(null, me);
     if (other != null)
       throw new IllegalStateException(
           "%s cannot %s %s: %s does so already, and only one may at a time"
@@ -27,11 +28,11 @@ final class Exclusion {
   }
 
   void end() {
-    user.set(null);
+    set(null);
   }
 
   /** Whether somebody has begun and not ended. */
   boolean isTaken() {
-    return user.get() != null;
+    return get() != null;
   }
 }

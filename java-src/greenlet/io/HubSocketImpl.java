@@ -22,13 +22,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /** What is below a {@link HubSocket}: a channel that never blocks, and the waits of tasks for it. */
 final class HubSocketImpl extends ChannelSocketImpl<SocketChannel> {
   /** Of more the JDK would make a copy as long, outside of the heap, for the thread to keep. */
   private static final int MOST_AT_ONCE = 128 * 1024;
 
-  private final Direction connecting = new Direction("connect", SelectionKey.OP_CONNECT, true);
+  /** Null in one that has been accepted. */
+  private @Nullable Direction connecting;
+
   private final Direction reading = new Direction("read from", SelectionKey.OP_READ, true);
   private final Direction writing = new Direction("write to", SelectionKey.OP_WRITE, true);
 
@@ -41,8 +44,8 @@ final class HubSocketImpl extends ChannelSocketImpl<SocketChannel> {
   /** Where a host has several addresses: those to try. */
   private List<InetAddress> addresses = List.of();
 
-  /** What options were set to, for the channel of the next address. */
-  private final Map<Object, Setting> settings = new ConcurrentHashMap<>();
+  /** What options were set to, for the channel of the next address; null when there is none. */
+  private volatile @Nullable Map<Object, Setting> settings;
 
   private interface Setting {
     void apply(SocketChannel channel) throws IOException;
@@ -72,6 +75,13 @@ final class HubSocketImpl extends ChannelSocketImpl<SocketChannel> {
   protected void create(boolean stream) throws IOException {
     if (!stream) throw new SocketException("a socket of a hub is one of streams");
     channel = open();
+    connecting = new Direction("connect", SelectionKey.OP_CONNECT, true);
+    settings = new ConcurrentHashMap<>();
+  }
+
+  private void keep(Object name, Setting setting) {
+    Map<Object, Setting> kept = settings;
+    if (kept != null) kept.put(name, setting);
   }
 
   private static SocketChannel open() throws IOException {
@@ -112,12 +122,14 @@ final class HubSocketImpl extends ChannelSocketImpl<SocketChannel> {
         isBound || addresses.isEmpty() ? List.of(first.getAddress()) : addresses;
     try {
       connectToAny(all, first.getPort(), millis);
+      settings = null;
     } catch (Throwable t) {
       close();
       throw t;
     }
   }
 
+  @SuppressWarnings("NullAway") // it has been created, and not accepted
   private void connectToAny(List<InetAddress> all, int newPort, int millis) throws IOException {
     for (int i = 0; ; i++) {
       var remote = new InetSocketAddress(all.get(i), newPort);
@@ -130,10 +142,12 @@ final class HubSocketImpl extends ChannelSocketImpl<SocketChannel> {
       }
       Hub.close(channel());
       SocketChannel next = channel = open();
-      for (Setting each : settings.values()) each.apply(next);
+      Map<Object, Setting> kept = settings;
+      if (kept != null) for (Setting each : kept.values()) each.apply(next);
     }
   }
 
+  @SuppressWarnings("NullAway")
   private void connectTo(InetSocketAddress remote, int millis) throws IOException {
     SocketChannel open = channel();
     address = remote.getAddress();
@@ -281,18 +295,18 @@ final class HubSocketImpl extends ChannelSocketImpl<SocketChannel> {
   @Override
   protected <T> void setOption(SocketOption<T> name, T value) throws IOException {
     super.setOption(name, value);
-    settings.put(name, next -> next.setOption(name, value));
+    keep(name, next -> next.setOption(name, value));
   }
 
   @Override
   public void setOption(int id, Object value) throws SocketException {
     if (id == SO_OOBINLINE) {
       channel().socket().setOOBInline((Boolean) value);
-      settings.put(id, next -> next.socket().setOOBInline((Boolean) value));
+      keep(id, next -> next.socket().setOOBInline((Boolean) value));
       return;
     }
     super.setOption(id, value);
-    if (id != SO_TIMEOUT) settings.put(id, next -> set(next, id, value));
+    if (id != SO_TIMEOUT) keep(id, next -> set(next, id, value));
   }
 
   @Override
