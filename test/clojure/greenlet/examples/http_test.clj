@@ -5,7 +5,7 @@
             [clojure.test :refer [deftest is testing use-fixtures]]
             [greenlet.core :refer [generator yield!]]
             [greenlet.examples.http :as http]
-            [greenlet.hub :refer [await! done? event join offload result run set-event! sleep! spawn]]
+            [greenlet.hub :refer [await! done? event join offload run set-event! sleep! spawn timeout]]
             [greenlet.io :as io]
             [greenlet.io.server-test :as server-test]
             [greenlet.process :refer [with-temp-dir]]
@@ -32,8 +32,10 @@
   (close [_] (.close socket)))
 
 (defn- client
-  ^java.io.Closeable [{:keys [port]}]
-  (let [socket (io/connect "localhost" port {:timeout 60})]
+  "Over TLS, if the server has that."
+  ^java.io.Closeable [{:keys [port tls]}]
+  (let [^Socket socket (if tls (io/tls-client "localhost" port {:context tls}) (io/connect "localhost" port))]
+    (.setSoTimeout socket 60000)
     (->Client socket (io/reader socket))))
 
 (defn- say! [{:keys [^Socket socket]} & text]
@@ -98,10 +100,11 @@
 (defn- with-http* [options handler failures f]
   (let [reported (or failures (trace))]
     (run
-      (let [server (http/serve 0 (assoc options :on-failure (fn [_ e] (reported (ex-message e)))) handler)]
-        (try
-          (f server)
-          (finally (http/stop! server 5)))))
+      (timeout 120
+        (let [server (http/serve 0 (assoc options :on-failure (fn [_ e] (reported (ex-message e)))) handler)]
+          (try
+            (f server)
+            (finally (http/stop! server 5))))))
     (when-not failures (is (= [] @reported)))))
 
 (defmacro ^:private with-http
@@ -242,12 +245,14 @@
             (is (= [status framing] [(:status response) (some headers ["Content-Length" "Transfer-Encoding"])]) path)))
         (is (= [] @event))))))
 
-(deftest tls
-  (with-http [server {:tls @@#'server-test/tls} (fn [{:keys [scheme]}] (ok (name scheme)))]
-    (with-open [socket (io/tls-client "localhost" (:port server) {:context @@#'server-test/tls})]
-      (let [c (->Client socket (io/reader socket))]
-        (is (= "https" (:body (get! c "/"))))
-        (is (= "https" (:body (get! c "/"))))))))
+(def ^:private tls @#'server-test/tls)
+
+(deftest https
+  (with-http [server {:tls @tls} (fn [{:keys [scheme] :as request}] (ok (str (name scheme) (slurp (:body request)))))]
+    (with-open [c (client server)]
+      (is (= "https" (:body (get! c "/"))))
+      (say! c (head-of "POST" "/" "Content-Length: 1") "!")
+      (is (= "https!" (:body (hear! c)))))))
 
 (deftest several-hubs
   (with-http [server {:hubs 2} uri]
@@ -421,19 +426,32 @@
         (is (= all @yielded))))))
 
 (deftest a-generator-is-ended-when-the-client-goes-away
-  (doseq [pause [0 1000]]
-    (testing (if (zero? pause) "while it yields:" "while it waits:")
+  (doseq [[what options pause] [["while it yields:" {} 0] ["while it waits:" {} 1000] ["while it waits, by TLS:" {:tls @tls} 1000]]]
+    (testing what
       (let [ended (event), log (trace)]
-        (with-http [server {} (fn [_] (ok (generator
-                                            (try
-                                              (loop [] (yield! "tick") (sleep! pause) (recur))
-                                              (finally (log :ended) (set-event! ended))))))]
+        (with-http [server options (fn [_] (ok (generator
+                                                 (try
+                                                   (loop [] (yield! "tick") (sleep! pause) (recur))
+                                                   (finally (log :ended) (set-event! ended))))))]
           (with-open [c (client server)]
             (say! c (head-of "GET" "/"))
             (hear-head! c)
             (is (= "tick" (hear-chunk! c))))
-          (greenlet.hub/timeout 60 (await! ended))
+          (timeout 60 (await! ended))
           (is (= [:ended] @log)))))))
+
+(deftest a-client-that-goes-on-is-no-client-that-has-left
+  (let [go (event)]
+    (with-http [server {} (fn [{:keys [uri]}] (ok (generator (yield! uri) (when (= "/1" uri) (await! go)) (yield! "!"))))]
+      (with-open [c (client server)]
+        (say! c (head-of "GET" "/1"))
+        (hear-head! c)
+        (is (= "/1" (hear-chunk! c)))
+        (say! c (head-of "GET" "/2"))
+        (sleep! 1.1) ; the server has looked once
+        (set-event! go)
+        (is (= ["!" nil] [(hear-chunk! c) (hear-chunk! c)]))
+        (is (= "/2!" (:body (hear! c))))))))
 
 (deftest server-sent-events
   (is (= "event: e\nid: 1\nretry: 5\ndata: a\ndata: b\ndata: \n\n" (http/event {:data "a\nb\r\n", :event "e", :id 1, :retry 5})))
@@ -451,38 +469,35 @@
 ;; Stopping
 
 (deftest a-graceful-stop
-  (let [go (event), log (trace)]
-    (run
-      (let [server (http/serve 0 {} (fn [{:keys [uri]}]
-                                      (when (= "/busy" uri) (log :begun) (await! go) (log :ends))
-                                      (ok uri)))]
-        (with-open [idle (client server), new (client server), busy (client server)]
-          (is (= 200 (:status (get! idle "/"))))
-          (say! busy (head-of "GET" "/busy") (head-of "GET" "/after"))
-          (while (= [] @log) (sleep! 0.001))
-          (let [stopping (spawn #(do (http/stop! server 60) (log :stopped)))]
-            (is (= [nil nil] [(hear! idle) (hear! new)]) "idle ones are closed")
-            (is (thrown? ConnectException (client server)) "no other is accepted")
-            (is (not (done? stopping)))
-            (set-event! go)
-            (is (= [200 "/busy" "close"] ((juxt :status :body connection-of) (hear! busy))) "busy ones are finished")
-            (is (nil? (hear! busy)) "and serve no other request")
-            (.close ^Closeable busy)
-            (join stopping)
-            (is (= [:begun :ends :stopped] @log))))))))
+  (let [begun (event), go (event), log (trace)]
+    (with-http [server {:idle 1000} (fn [{:keys [uri]}]
+                                      (when (= "/busy" uri) (log :begun) (set-event! begun) (await! go) (log :ends))
+                                      (ok uri))]
+      (with-open [idle (client server), new (client server), busy (client server)]
+        (is (= 200 (:status (get! idle "/"))))
+        (say! busy (head-of "GET" "/busy") (head-of "GET" "/after"))
+        (await! begun)
+        (let [stopping (spawn #(do (http/stop! server 60) (log :stopped)))]
+          (is (= [nil nil] [(hear! idle) (hear! new)]) "idle ones are closed")
+          (is (thrown? ConnectException (client server)) "no other is accepted")
+          (is (not (done? stopping)))
+          (set-event! go)
+          (is (= [200 "/busy" "close"] ((juxt :status :body connection-of) (hear! busy))) "busy ones are finished")
+          (is (nil? (hear! busy)) "and serve no other request")
+          (.close ^Closeable busy)
+          (join stopping)
+          (is (= [:begun :ends :stopped] @log)))))))
 
 (deftest a-stop-ends-what-does-not-end-in-time
   (let [log (trace)]
-    (run
-      (let [server (http/serve 0 {} (fn [_] (ok (generator (try (yield! "a") (sleep! 1000) (finally (log :ended)))))))]
-        (with-open [c (client server)]
-          (say! c (head-of "GET" "/"))
-          (hear-head! c)
-          (is (= "a" (hear-chunk! c)))
-          (http/stop! server 0.01)
-          (is (= [:ended] @log))
-          (is (nil? (io/read-line! (:reader c)))))
-        (http/stop! server 0)))))
+    (with-http [server {} (fn [_] (ok (generator (try (yield! "a") (sleep! 1000) (finally (log :ended))))))]
+      (with-open [c (client server)]
+        (say! c (head-of "GET" "/"))
+        (hear-head! c)
+        (is (= "a" (hear-chunk! c)))
+        (http/stop! server 0.01)
+        (is (= [:ended] @log))
+        (is (nil? (io/read-line! (:reader c))) "no last chunk")))))
 
 (deftest an-unknown-option-is-refused
   (is (thrown-with-msg? IllegalArgumentException #":bodies" (run (http/serve 0 {:bodies 5} uri)))))
@@ -531,7 +546,7 @@
            ring.middleware.not-modified/wrap-not-modified
            ring.middleware.head/wrap-head))))
 
-(deftest real-middleware-of-ring-and-compojure
+(deftest ^:heavy real-middleware-of-ring-and-compojure
   (let [app (with-jars ring-code)]
     (with-temp-dir [dir]
       (spit (java-io/file dir "page.html") "<p>filed</p>")
