@@ -34,8 +34,9 @@
   :filespecs [{:type :fn, :fn (fn [project] {:type :bytes, :path "META-INF/LICENSE"
                                              :bytes (slurp (str (:root project) "/LICENSE"))})}]
   :manifest {"Implementation-Title" "greenlet-clj", "Implementation-Version" ~version}
-  :test-selectors {:default #(not-any? % [:window :programs :consumers :bench :repl]) ; suites of their own, see bin/test
-                   :light #(not-any? % [:window :programs :consumers :bench :repl :heavy])
+  :test-selectors {:default #(not-any? % (cond-> [:window :programs :consumers :bench :repl] ; suites of their own, see bin/test
+                                           (not= "continuation" (System/getProperty "greenlet.engine")) (conj :continuation)))
+                   :light #(not-any? % [:window :programs :consumers :bench :repl :continuation :heavy])
                    :programs :programs, :consumers :consumers, :bench :bench, :repl :repl, :random :random}
   :global-vars {*warn-on-reflection* true}
   :profiles {:provided {:dependencies [[org.clojure/clojure "1.12.6"]
