@@ -75,5 +75,13 @@
                                 :env {"PYTHONPATH" dir}, :seconds 300)]
       (is (str/includes? err "its row is left out")))))
 
+(deftest ^:bench jobs-are-worked
+  (let [{:keys [out]} (prints ["| a hundred workers, ten connections | jobs a second | µs of CPU a job |"]
+                              ["bin/bench" "--jobs" "--quick"] :seconds 300)]
+    (is (= ["tasks of a hub on C" "tasks of a hub on V" "tasks of a hub on VC" "virtual threads, HikariCP"]
+           (map second (re-seq #"(?m)^\| (.+?) \| \d+ ± \d+ \| \d+\.\d ± \d+\.\d \|$" out)))
+        out))
+  (refuses 2 "no workers match ants" ["bin/bench" "--jobs" "ants"]))
+
 (deftest ^:bench an-unknown-option-is-refused
   (refuses 2 "unknown option --fast" ["bin/bench" "--fast"]))

@@ -84,7 +84,9 @@ final class Main {
       command =
           all.contains("--against")
               ? new Against(args)::run
-              : Echo.isAsked(all) ? new Echo(args)::run : new Main(args)::run;
+              : Echo.isAsked(all)
+                  ? new Echo(args)::run
+                  : all.contains("--jobs") ? new Jobs(args)::run : new Main(args)::run;
     } catch (IllegalArgumentException e) {
       say(e.getMessage());
       System.exit(2);
