@@ -3,9 +3,10 @@
   (:require [clojure.java.io :as io]
             [clojure.string :as str]
             [clojure.test :refer [deftest is testing]]
+            [greenlet.examples.faulty-site :refer [with-site]]
             [greenlet.process :refer [clojure-main fastest printed prints process-builder refuses run there? ways-to-run with-temp-dir]])
   (:import (java.io File)
-           (java.net Socket)
+           (java.net ServerSocket Socket)
            (java.nio.file Files)
            (java.nio.file.attribute FileAttribute PosixFilePermissions)
            (java.util.concurrent TimeUnit)))
@@ -21,6 +22,8 @@
            ["one directory at most"                           "bin/tour" "src" "src"]
            ["unknown option --fast"                           "bin/tour" "--fast"]
            ["no engine is called steam"                       "bin/tour" "--engine" "steam"]
+           ["not a port: http"                                "bin/chat" "http"]
+           ["two ports at most"                               "bin/chat" "1" "2" "3"]
            ["the seed is a number; got x"                     "bin/queueing" "x"]
            ["the size is a number of megabytes; got x"        "bin/json" "x"]
            ["unknown option --fast"                           "bin/actors" "--fast" "1"]
@@ -101,41 +104,48 @@
 
 ;; bin/web
 
-(defn- port
-  "The one that `server` tells in the file `out`, once it does."
-  [^Process server out engine]
-  (let [telling (re-pattern (str "http://localhost:(\\d+)/ on the engine " engine))
-        end (+ (System/nanoTime) (* 120 1000000000))]
+(defn- told
+  "What `server` tells in the file `out`, once it does: the groups of `telling`."
+  [^Process server out telling]
+  (let [end (+ (System/nanoTime) (* 120 1000000000))]
     (loop []
-      (if-let [[_ port] (re-find telling (slurp out))]
-        (parse-long port)
-        (do
-          (when-not (and (.isAlive server) (< (System/nanoTime) end))
-            (throw (ex-info (str "bin/web tells no address; it has said:\n" (slurp out)) {})))
-          (Thread/sleep 50)
-          (recur))))))
+      (or (next (re-find telling (slurp out)))
+          (do
+            (when-not (and (.isAlive server) (< (System/nanoTime) end))
+              (throw (ex-info (str "it does not tell " telling "; it has said:\n" (slurp out)) {})))
+            (Thread/sleep 50)
+            (recur))))))
 
-(defn- get-page [port]
+(defn- serves
+  "Runs `command`, a server, until it has told `telling`, and `(f ports)` has returned; it ends by the signal."
+  [command telling f]
+  (with-temp-dir [dir]
+    (let [out (io/file dir "out.txt")
+          server (.start (doto (process-builder command)
+                           (.redirectErrorStream true)
+                           (.redirectOutput out)))]
+      (try
+        (f (map parse-long (told server out telling)))
+        (.destroy server)
+        (is (.waitFor server 60 TimeUnit/SECONDS))
+        (is (= 143 (.exitValue server)) "by the signal")
+        (finally (.destroyForcibly server))))))
+
+(defn- answer
+  "All that comes back for `text`."
+  [port ^String text]
   (with-open [socket (doto (Socket. "localhost" (int port)) (.setSoTimeout 60000))]
-    (.write (.getOutputStream socket) (.getBytes "GET / HTTP/1.0\r\n\r\n"))
+    (.write (.getOutputStream socket) (.getBytes text))
     (slurp (.getInputStream socket))))
 
 (deftest ^:programs web-answers-and-ends-when-it-is-told-to
-  (with-temp-dir [dir]
-    (doseq [{:keys [name engine]} ways-to-run
-            :let [out (io/file dir name)]]
-      (testing name
-        (let [server (.start (doto (process-builder ["bin/web" "--engine" name 0])
-                               (.redirectErrorStream true)
-                               (.redirectOutput out)))]
-          (try
-            (let [page (get-page (port server out engine))]
-              (is (str/starts-with? page "HTTP/1.1 200"))
-              (is (str/includes? page "<h1>An evening at the theatre</h1>")))
-            (.destroy server)
-            (is (.waitFor server 60 TimeUnit/SECONDS))
-            (is (= 143 (.exitValue server)) "by the signal")
-            (finally (.destroyForcibly server))))))))
+  (doseq [{:keys [name engine]} ways-to-run]
+    (testing name
+      (serves ["bin/web" "--engine" name 0] (re-pattern (str "http://localhost:(\\d+)/ on the engine " engine))
+              (fn [[port]]
+                (let [page (answer port "GET / HTTP/1.0\r\n\r\n")]
+                  (is (str/starts-with? page "HTTP/1.1 200"))
+                  (is (str/includes? page "<h1>An evening at the theatre</h1>"))))))))
 
 (deftest ^:programs web-in-a-browser
   (when (there? "chromium")
@@ -146,6 +156,49 @@
                "booked [{:name \"<b>Ada</b>\", :seats 3, :price 30}] free 7"
                (str "on " engine)]
               (clojure-main options "greenlet.examples.browser" "chromium")))))
+
+;; bin/chat
+
+(deftest ^:programs chat-answers-and-ends-when-it-is-told-to
+  (doseq [{:keys [name engine]} ways-to-run]
+    (testing name
+      (serves ["bin/chat" "--engine" name 0 0]
+              (re-pattern (str "http://localhost:(\\d+)/ and telnet localhost (\\d+) on the engine " engine))
+              (fn [[web lines]]
+                (is (str/includes? (answer web "GET / HTTP/1.0\r\n\r\n") "<h1>Chat</h1>"))
+                (is (= "* Your name?\r\n* Ada enters lobby\r\nAda: hello\r\n" (answer lines "Ada\nhello\n/quit\n"))))))))
+
+(deftest ^:programs chat-in-a-browser
+  (when (there? "chromium")
+    (let [picture (io/file "target/chat.png")]
+      (.delete picture)
+      (prints ["* Browser enters room0" "* c0-9 enters room0"
+               "all that is spoken in its room is there, in the same order: true"
+               "what it has said is there: true"
+               "clients on sockets: 99"]
+              (clojure-main fastest "greenlet.examples.chat-browser" "chromium" picture))
+      (is (< 0 (.length picture))))))
+
+;; The other programs on the network; jobs-test has the job queue's
+
+(deftest ^:programs crawler
+  (with-site 1
+    (fn [{:keys [url]}]
+      (prints [(str url "few\n" url "flaky, tries: 3\n" url "missing given up: status 404\n" url "short\n")]
+              (clojure-main fastest "greenlet.examples.crawler" (str url "few"))))))
+
+(deftest ^:programs a-proxy
+  (with-open [backend (ServerSocket. 0)]
+    (.start (Thread. #(with-open [socket (.accept backend)]
+                        (.transferTo (.getInputStream socket) (.getOutputStream socket)))))
+    (let [address (str "127.0.0.1:" (.getLocalPort backend))]
+      (serves (clojure-main fastest "greenlet.examples.proxy" 0 address)
+              (re-pattern (str "localhost:(\\d+) is in front of " address))
+              (fn [[port]]
+                (with-open [socket (doto (Socket. "localhost" (int port)) (.setSoTimeout 60000))]
+                  (.write (.getOutputStream socket) (.getBytes "to and fro"))
+                  (.shutdownOutput socket)
+                  (is (= "to and fro" (slurp (.getInputStream socket))))))))))
 
 ;; bin/dialogs
 
