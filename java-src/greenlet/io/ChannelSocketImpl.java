@@ -52,6 +52,11 @@ abstract class ChannelSocketImpl<C extends SelectableChannel & NetworkChannel> e
     return hasEnded || (open != null && !open.isOpen());
   }
 
+  /** By a task that has left it in the midst, and not yet by its socket. */
+  final boolean isLeft() {
+    return !hasEnded && isClosed();
+  }
+
   @Override
   protected final void close() throws IOException {
     hasEnded = true;

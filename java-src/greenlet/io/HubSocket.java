@@ -115,6 +115,15 @@ public final class HubSocket extends Socket {
     return super.isClosed() || impl.isClosed();
   }
 
+  /**
+   * As {@link Socket#setSoTimeout}, but without effect once a task has left a read, a write or a connect in the midst. A library may
+   * restore the timeout in a {@code finally} block; an exception there would come out in place of the kill or the limit.
+   */
+  @Override
+  public void setSoTimeout(int timeout) throws SocketException {
+    if (!impl.isLeft()) super.setSoTimeout(timeout);
+  }
+
   private static List<InetAddress> lookUp(String host) throws IOException {
     return Task.current() == null ? List.of(InetAddress.getAllByName(host)) : Names.lookupAll(host);
   }

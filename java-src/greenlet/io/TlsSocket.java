@@ -55,6 +55,9 @@ final class TlsSocket extends SSLSocket {
 
   private volatile boolean isShaken;
 
+  /** Whether a task has left a call in the midst, and nobody has closed this yet. */
+  private volatile boolean isLeft;
+
   private final InputStream input =
       new InputStream() {
         @Override
@@ -240,11 +243,16 @@ final class TlsSocket extends SSLSocket {
   /** {@code t} has come out of a wait: what is not the socket's own closes the socket underneath. */
   private RuntimeException left(Throwable t) {
     try {
-      if (!(t instanceof SocketException || t instanceof IllegalStateException)) under.close();
+      if (!(t instanceof SocketException || t instanceof IllegalStateException)) leave();
     } catch (IOException later) {
       t.addSuppressed(later);
     }
     throw Sneaky.unchecked(t);
+  }
+
+  private void leave() throws IOException {
+    isLeft = true;
+    under.close();
   }
 
   /** Returns when hands have been shaken: by whoever comes first, while the other waits. */
@@ -313,6 +321,7 @@ final class TlsSocket extends SSLSocket {
     synchronized (transport) {
       if (isClosed) return;
       isClosed = true;
+      isLeft = false;
       isQuiet = isShaken && !writing.isTaken() && !transport.isDraining();
       isRead = reading.isTaken();
     }
@@ -599,7 +608,7 @@ final class TlsSocket extends SSLSocket {
 
   @Override
   public void setSoTimeout(int timeout) throws SocketException {
-    under.setSoTimeout(timeout);
+    if (!isLeft) under.setSoTimeout(timeout); // see HubSocket
   }
 
   @Override

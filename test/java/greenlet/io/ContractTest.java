@@ -403,11 +403,14 @@ class ContractTest {
       reader.kill();
       assertInstanceOf(GreenletExit.class, reader.exception());
       assertThrows(SocketException.class, () -> send(pair.near(), 1));
+      pair.near().setSoTimeout(1); // as a library does in its finally
       try {
         assertEquals(-1, receive(pair.far()));
       } catch (IOException e) {
         // TLS has not been closed in order
       }
+      pair.near().close();
+      assertThrows(SocketException.class, () -> pair.near().setSoTimeout(1));
     });
   }
 
