@@ -8,15 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.sun.net.httpserver.HttpServer;
-import com.sun.net.httpserver.HttpsConfigurator;
-import com.sun.net.httpserver.HttpsServer;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import greenlet.GreenletExit;
 import greenlet.testing.NothingSuspended;
 import greenlet.testing.RootTest;
 import greenlet.testing.Servers;
+import greenlet.testing.Site;
 import greenlet.testing.Threads;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
@@ -27,7 +25,6 @@ import java.io.OutputStream;
 import java.lang.reflect.Method;
 import java.net.HttpURLConnection;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
@@ -52,8 +49,6 @@ import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.IntFunction;
@@ -85,7 +80,7 @@ class ClientsTest {
   /** In seconds: longer than a test may take. */
   private static final int FOREVER = 100;
 
-  private static final String HERE = "127.0.0.1";
+  private static final String HERE = Site.HERE;
   private static final String LIMIT = "limit";
   private static final String KILL = "kill";
 
@@ -536,78 +531,6 @@ class ClientsTest {
 
   // HTTP
 
-  /** What both servers answer. */
-  private static final class Site {
-    static final int TOGETHER = 20;
-
-    final CountDownLatch together = new CountDownLatch(TOGETHER);
-    final Set<String> asked = ConcurrentHashMap.newKeySet();
-    final CountDownLatch over = new CountDownLatch(1);
-
-    /** {@code /together/…} when so many have asked, {@code /never/…} when the test is over, else the path. */
-    String answer(String path) throws InterruptedException {
-      if (path.startsWith("/together/")) {
-        together.countDown();
-        Threads.await(together);
-      } else if (path.startsWith("/never/")) {
-        asked.add(path);
-        Threads.await(over);
-      }
-      return path;
-    }
-  }
-
-  private record Running(Site site, URI uri, AutoCloseable server) implements AutoCloseable {
-    static Running of(Site site, int port, boolean tls, AutoCloseable server) {
-      return new Running(
-          site, URI.create((tls ? "https" : "http") + "://" + HERE + ":" + port), server);
-    }
-
-    @Override
-    public void close() throws Exception {
-      site.over.countDown();
-      server.close();
-    }
-  }
-
-  /** The JDK's server, in threads of its own. */
-  private static Running serverInThreads(boolean tls) throws IOException {
-    var site = new Site();
-    var address = new InetSocketAddress(HERE, 0);
-    HttpServer server;
-    if (tls) {
-      HttpsServer secure = HttpsServer.create(address, 100);
-      secure.setHttpsConfigurator(new HttpsConfigurator(Servers.running().tls()));
-      server = secure;
-    } else {
-      server = HttpServer.create(address, 100);
-    }
-    ExecutorService threads =
-        Executors.newCachedThreadPool(Thread.ofPlatform().daemon().name("server").factory());
-    server.setExecutor(threads);
-    server.createContext(
-        "/",
-        exchange -> {
-          try (exchange) {
-            byte[] answer =
-                site.answer(exchange.getRequestURI().getPath()).getBytes(StandardCharsets.UTF_8);
-            exchange.sendResponseHeaders(200, answer.length);
-            exchange.getResponseBody().write(answer);
-          } catch (InterruptedException e) {
-            throw new IOException(e);
-          }
-        });
-    server.start();
-    return Running.of(
-        site,
-        server.getAddress().getPort(),
-        tls,
-        () -> {
-          server.stop(0);
-          threads.shutdownNow();
-        });
-  }
-
   private static ServerSocket listen(boolean tls) throws IOException {
     var loopback = InetAddress.getByName(HERE);
     return tls
@@ -616,12 +539,12 @@ class ClientsTest {
   }
 
   /** One whose acceptor, and each of whose connections, is a task of the current hub. */
-  private Running serverInHub(boolean tls) throws IOException {
+  private Site.Running serverInHub(boolean tls) throws IOException {
     Hub hub = Hub.current();
     var site = new Site();
     ServerSocket listening = listen(tls);
     accept(hub, listening, socket -> serve(site, socket));
-    return Running.of(site, listening.getLocalPort(), tls, listening);
+    return Site.Running.of(site, listening.getLocalPort(), tls, listening);
   }
 
   private interface Handler {
@@ -688,12 +611,15 @@ class ClientsTest {
 
   private void requests(Getter client) {
     inHub(() -> {
-      List<Running> servers =
+      List<Site.Running> servers =
           List.of(
-              serverInThreads(false), serverInThreads(true), serverInHub(false), serverInHub(true));
+              Site.inThreads(),
+              Site.inThreads(Servers.running().tls()),
+              serverInHub(false),
+              serverInHub(true));
       try {
         List<List<Task<String>>> all = new ArrayList<>();
-        for (Running server : servers) {
+        for (Site.Running server : servers) {
           all.add(
               IntStream.range(0, Site.TOGETHER)
                   .mapToObj(i -> spawn(() -> client.get(server.uri().resolve("/together/" + i))))
@@ -704,20 +630,20 @@ class ClientsTest {
               numbers(Site.TOGETHER).stream().map("/together/"::concat).toList(),
               tasks.stream().map(Task::result).toList());
         }
-        for (Running server : servers) {
+        for (Site.Running server : servers) {
           Wait request = endedBy -> client.get(server.uri().resolve("/never/" + endedBy));
           endsByLimit(request);
           endsByKill(
               request,
               () -> {
-                while (!server.site().asked.contains("/never/" + KILL)) Thread.yield();
+                while (!server.site().isAsked("/never/" + KILL)) Thread.yield();
               });
           assertEquals(
               numbers(10).stream().map("/"::concat).toList(),
               together(10, i -> () -> client.get(server.uri().resolve("/" + i))));
         }
       } finally {
-        for (Running server : servers) server.close();
+        for (Site.Running server : servers) server.close();
       }
     });
   }
@@ -869,7 +795,7 @@ class ClientsTest {
     inHub(() -> {
       OkHttpClient ok = newOkHttpClient();
       RedisClient redis = redis("threads", false);
-      try (Running server = serverInHub(false);
+      try (Site.Running server = serverInHub(false);
           HttpClient http = newHttpClient();
           HikariDataSource pool = pool(2);
           Connection connection = pool.getConnection()) {
