@@ -1,254 +1,385 @@
 package greenlet.io;
 
+import static greenlet.io.Clients.endsByKill;
+import static greenlet.io.Clients.endsByLimit;
+import static greenlet.io.Clients.numbers;
+import static greenlet.io.Clients.together;
+import static greenlet.io.Clients.until;
+import static greenlet.io.Clients.whileOthersRun;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.sun.net.httpserver.HttpServer;
 import greenlet.Program;
 import greenlet.hub.Hub;
+import greenlet.hub.ResourcePool;
 import greenlet.hub.Task;
+import greenlet.testing.Certificates;
 import greenlet.testing.LeakCheck;
 import greenlet.testing.RootTest;
 import greenlet.testing.Servers;
+import greenlet.testing.Site;
 import greenlet.testing.Threads;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.net.HttpURLConnection;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.net.URI;
+import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
-import java.sql.Connection;
-import java.sql.DriverManager;
-import java.sql.ResultSet;
-import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Properties;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeoutException;
+import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import javax.net.SocketFactory;
+import javax.net.ssl.HttpsURLConnection;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.SSLSocketFactory;
+import javax.net.ssl.X509TrustManager;
 import okhttp3.OkHttpClient;
+import okhttp3.Protocol;
 import okhttp3.Request;
 import okhttp3.Response;
+import org.apache.hc.client5.http.SystemDefaultDnsResolver;
+import org.apache.hc.client5.http.classic.methods.HttpGet;
+import org.apache.hc.client5.http.config.ConnectionConfig;
+import org.apache.hc.client5.http.impl.classic.CloseableHttpClient;
+import org.apache.hc.client5.http.impl.classic.HttpClients;
+import org.apache.hc.client5.http.impl.io.BasicHttpClientConnectionManager;
+import org.apache.hc.client5.http.impl.io.DefaultHttpClientConnectionOperator;
+import org.apache.hc.client5.http.ssl.TlsSocketStrategy;
+import org.apache.hc.core5.http.config.RegistryBuilder;
+import org.apache.hc.core5.http.io.entity.EntityUtils;
+import org.apache.hc.core5.util.Timeout;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 import redis.clients.jedis.DefaultJedisClientConfig;
 import redis.clients.jedis.Jedis;
+import redis.clients.jedis.JedisClientConfig;
+import redis.clients.jedis.JedisPubSub;
+import redis.clients.jedis.exceptions.JedisConnectionException;
 
-/** Client libraries, unmodified, that are given a factory of sockets: their waits are the task's, in a plain hub on every engine. */
+/** Jedis and clients of HTTP, unmodified, with sockets whose waits are the task's, in a plain hub on every engine. */
 @ExtendWith(LeakCheck.class)
 class ClientLibrariesTest {
-  private static final int MANY = 20;
+  private static final Duration SHORT = Duration.ofMillis(200);
 
-  private static Connection connect() throws SQLException {
-    Servers servers = Servers.running();
-    var properties = new Properties();
-    properties.setProperty("user", servers.postgresqlUser());
-    properties.setProperty("password", servers.password());
-    properties.setProperty("socketFactory", HubSocketFactory.class.getName());
-    return DriverManager.getConnection(
-        "jdbc:postgresql://127.0.0.1:%d/postgres".formatted(servers.postgresqlPort()), properties);
+  Clients clients() {
+    return Clients.BY_FACTORY;
   }
 
-  private static int one(Connection connection, String sql) throws SQLException {
-    try (Statement statement = connection.createStatement();
-        ResultSet rows = statement.executeQuery(sql)) {
-      rows.next();
-      return rows.getInt(1);
-    }
+  /** Sockets that trust the servers. */
+  private SSLSocketFactory tls() {
+    return clients().tls(Servers.running().tls());
   }
 
-  @RootTest
-  @DisplayName(
-      "PostgreSQL's driver: queries overlap in one thread; who runs out of time closes the connection")
-  void postgresql() {
-    Hub.realTime()
-        .raiseFailures()
-        .run(
-            Threads.callable(() -> {
-              List<Connection> open = new ArrayList<>();
-              for (int i = 0; i < MANY; i++) open.add(connect());
-              // all wait for a lock of the database's that the first one gives back when all others
-              // wait for it
-              one(open.get(0), "select 1 from pg_advisory_lock(17)");
-              List<Task<Integer>> waiting = new ArrayList<>();
-              for (int i = 1; i < MANY - 1; i++) {
-                Connection mine = open.get(i);
-                int number = i;
-                waiting.add(
-                    Hub.current()
-                        .spawn(() -> {
-                          one(mine, "select 1 from pg_advisory_lock_shared(17)");
-                          return one(mine, "select " + number);
-                        }));
-              }
-              String blocked =
-                  "select count(*)::int from pg_locks where locktype = 'advisory' and not granted";
-              while (one(open.get(MANY - 1), blocked) < MANY - 2) Hub.sleep(Duration.ofMillis(1));
-              one(open.get(0), "select 1 from pg_advisory_unlock(17)");
-              for (int i = 1; i < MANY - 1; i++) assertEquals(i, waiting.get(i - 1).result());
-              Connection last = open.get(MANY - 1);
-              assertThrows(
-                  TimeoutException.class,
-                  () ->
-                      Hub.timeout(
-                          Duration.ofMillis(5), () -> one(last, "select 1 from pg_sleep(100)")));
-              assertThrows(SQLException.class, () -> one(last, "select 1"));
-              assertEquals(2, one(open.get(0), "select 2"));
-              for (Connection each : open) each.close();
-            }));
-  }
+  // Jedis
 
-  @RootTest
-  @DisplayName("Jedis: a blocking take waits as its task")
-  void redis() {
-    Hub.realTime()
-        .raiseFailures()
-        .run(
-            Threads.callable(() -> {
-              Task<List<String>> taker =
-                  Hub.current()
-                      .spawn(() -> {
-                        try (Jedis jedis = jedis()) {
-                          return jedis.blpop(0, "hub-sockets");
-                        }
-                      });
-              try (Jedis jedis = jedis()) {
-                jedis.rpush("hub-sockets", "a");
-              }
-              assertEquals(List.of("hub-sockets", "a"), taker.result());
-            }));
-  }
-
-  private static Jedis jedis() {
+  private static Jedis jedis(
+      SocketFactory sockets, String host, int port, JedisClientConfig config) {
     return new Jedis(
         () -> {
           try {
-            return new HubSocket("127.0.0.1", Servers.running().redisPort());
+            return sockets.createSocket(host, port);
           } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw new JedisConnectionException(e);
           }
         },
-        DefaultJedisClientConfig.builder().password(Servers.running().password()).build());
+        config);
   }
 
-  @RootTest
-  @DisplayName("OkHttp: a request waits as its task")
-  void http() throws Exception {
-    try (var server = new SlowHttp()) {
-      Hub.realTime()
-          .raiseFailures()
-          .run(
-              Threads.callable(() -> {
-                var client =
-                    new OkHttpClient.Builder().socketFactory(new HubSocketFactory()).build();
-                Task<String> slow =
-                    Hub.current()
-                        .spawn(() -> {
-                          try (Response response =
-                              client
-                                  .newCall(new Request.Builder().url(server.url()).build())
-                                  .execute()) {
-                            return response.body().string();
-                          }
-                        });
-                Hub.offload(Threads.callable(() -> Threads.await(server.asked)));
-                server.answer.countDown();
-                assertEquals("hello", slow.result());
-                client.connectionPool().evictAll();
-              }));
+  private Jedis jedis(boolean tls, String name) {
+    Servers servers = Servers.running();
+    return jedis(
+        tls ? tls() : clients().sockets,
+        Site.HERE,
+        tls ? servers.redisTlsPort() : servers.redisPort(),
+        DefaultJedisClientConfig.builder().password(servers.password()).clientName(name).build());
+  }
+
+  private static long waiting(Jedis observer, String name, String flag) {
+    return observer
+        .clientList()
+        .lines()
+        .filter(line -> line.contains(" name=" + name + " ") && line.contains(" flags=" + flag))
+        .count();
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "Jedis: pops wait as their tasks; one that a limit or a kill ends takes nothing, and the pool of resources drops its connection")
+  void pops() {
+    clients().run(() -> pops(false));
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName("Jedis with TLS: pops as without")
+  void popsOverTls() {
+    clients().run(() -> pops(true));
+  }
+
+  private void pops(boolean tls) throws Exception {
+    String list = clients() + " pops " + tls;
+    String name = list.replace(' ', '-');
+    int many = 10;
+    try (Jedis observer = jedis(tls, "observer");
+        var pool = new ResourcePool<>(many, () -> jedis(tls, name), Jedis::close)) {
+      List<Task<String>> pops =
+          IntStream.range(0, many)
+              .mapToObj(
+                  i -> Hub.current().spawn(() -> pool.use(jedis -> jedis.blpop(0, list).get(1))))
+              .toList();
+      until(() -> waiting(observer, name, "b") == many);
+      for (String number : numbers(many)) observer.rpush(list, number);
+      assertEquals(numbers(many), pops.stream().map(Task::result).sorted().toList());
+      assertEquals(many, pool.idle());
+
+      Callable<?> pop = () -> pool.use(jedis -> jedis.blpop(0, list));
+      endsByLimit(pop);
+      until(() -> waiting(observer, name, "b") == 0);
+      endsByKill(pop, () -> waiting(observer, name, "b") == 1);
+      until(() -> waiting(observer, name, "b") == 0);
+      assertEquals(many - 2, pool.idle());
+      observer.rpush(list, "kept");
+      assertEquals("kept", pool.use(jedis -> jedis.blpop(0, list).get(1)));
+      Callable<List<String>> echoes =
+          () -> together(30, i -> () -> pool.use(jedis -> jedis.echo("" + i)));
+      assertEquals(numbers(30), echoes.call());
     }
   }
 
-  /** Answers when it is told to. */
-  private static final class SlowHttp implements AutoCloseable {
-    final CountDownLatch asked = new CountDownLatch(1);
-    final CountDownLatch answer = new CountDownLatch(1);
-    private final HttpServer server;
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "Jedis: subscribers hear what another task publishes; a limit and a kill end a subscription")
+  void subscribers() {
+    clients()
+        .run(() -> {
+          hearNews(false);
+          hearNews(true);
+        });
+  }
 
-    SlowHttp() throws Exception {
-      server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 50);
-      server.createContext(
-          "/",
-          exchange -> {
-            asked.countDown();
-            try {
-              Threads.await(answer);
-            } catch (InterruptedException e) {
-              Thread.currentThread().interrupt();
-            }
-            byte[] hello = "hello".getBytes(StandardCharsets.UTF_8);
-            exchange.sendResponseHeaders(200, hello.length);
-            exchange.getResponseBody().write(hello);
-            exchange.close();
-          });
-      server.start();
-    }
-
-    String url() {
-      return "http://127.0.0.1:" + server.getAddress().getPort() + "/";
-    }
+  private static final class Listener extends JedisPubSub {
+    final List<String> heard = new ArrayList<>();
 
     @Override
-    public void close() {
-      server.stop(0);
+    public void onMessage(String channel, String message) {
+      heard.add(message);
+      if (message.equals("end")) unsubscribe();
     }
   }
 
-  @RootTest
-  @DisplayName("Installed in a JVM, it is below every new socket: HttpURLConnection, ServerSocket")
+  private List<String> listen(boolean tls, String name) {
+    var listener = new Listener();
+    try (Jedis jedis = jedis(tls, name)) {
+      jedis.subscribe(listener, "news");
+    }
+    return listener.heard;
+  }
+
+  private void hearNews(boolean tls) throws Exception {
+    String name = clients() + "-subscriber-" + tls;
+    int many = 5;
+    try (Jedis publisher = jedis(tls, "publisher")) {
+      Task<List<List<String>>> all =
+          Hub.current().spawn(() -> together(many, i -> () -> listen(tls, name)));
+      until(() -> waiting(publisher, name, "P") == many);
+      endsByLimit(() -> listen(tls, name));
+      endsByKill(() -> listen(tls, name + "2"), () -> waiting(publisher, name + "2", "P") == 1);
+      for (String message : List.of("a", "b", "end")) publisher.publish("news", message);
+      for (List<String> heard : all.result()) assertEquals(List.of("a", "b", "end"), heard);
+    }
+  }
+
+  // HTTP
+
+  private interface Getter {
+    String get(URI uri) throws Exception;
+  }
+
+  /** Twenty requests at a time, a limit, a kill, right answers afterwards. */
+  private void request(Getter client) throws Exception {
+    request(null, client);
+    request(Servers.running().tls(), client);
+  }
+
+  private void request(SSLContext tls, Getter client) throws Exception {
+    try (Site.Running server = Site.inThreads(tls)) {
+      URI uri = server.uri();
+      List<String> answers =
+          together(Site.TOGETHER, i -> () -> client.get(uri.resolve("/together/" + i)));
+      assertEquals(numbers(Site.TOGETHER).stream().map("/together/"::concat).toList(), answers);
+      endsByLimit(() -> client.get(uri.resolve("/never/limit")));
+      endsByKill(
+          () -> client.get(uri.resolve("/never/kill")), () -> server.site().isAsked("/never/kill"));
+      assertEquals(
+          numbers(10).stream().map("/"::concat).toList(),
+          together(10, i -> () -> client.get(uri.resolve("/" + i))));
+    }
+  }
+
+  /** An answer and a connect that do not come. */
+  private void timeOut(Getter client) throws Exception {
+    try (Site.Running server = Site.inThreads();
+        var unanswered = new Unanswered()) {
+      URI never = server.uri().resolve("/never/timeout");
+      whileOthersRun(() -> assertThrows(SocketTimeoutException.class, () -> client.get(never)));
+      URI nobody = URI.create("http://127.0.0.1:" + unanswered.address().getPort());
+      whileOthersRun(() -> assertThrows(IOException.class, () -> client.get(nobody)));
+    }
+  }
+
+  private static OkHttpClient okHttp(
+      SocketFactory sockets, SSLSocketFactory tls, X509TrustManager trust) {
+    return new OkHttpClient.Builder()
+        .socketFactory(sockets)
+        .sslSocketFactory(tls, trust)
+        .protocols(List.of(Protocol.HTTP_1_1)) // HTTP/2 shares a connection between tasks
+        .fastFallback(false) // which connects in other threads, and blocks the one that waits
+        .dns(Names::lookupAll)
+        .readTimeout(Duration.ZERO)
+        .build();
+  }
+
+  private static String get(OkHttpClient client, URI uri) throws IOException {
+    try (Response response =
+        client.newCall(new Request.Builder().url(uri.toString()).build()).execute()) {
+      return response.body().string();
+    }
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "OkHttp, with and without TLS: requests wait as their tasks, and end by limits and kills")
+  void okHttp() {
+    clients()
+        .run(() -> {
+          OkHttpClient client = okHttp(clients().sockets, tls(), Servers.running().trust());
+          request(uri -> get(client, uri));
+          client.connectionPool().evictAll();
+        });
+  }
+
+  /** For one task at a time: a kill, which is an Error, closes the client's manager of connections. */
+  private static CloseableHttpClient httpClient(
+      SocketFactory sockets, SSLSocketFactory tls, Timeout timeout) {
+    TlsSocketStrategy overTls =
+        (socket, host, port, attachment, context) ->
+            (SSLSocket) tls.createSocket(socket, host, port, true);
+    var names =
+        new SystemDefaultDnsResolver() {
+          @Override
+          public InetAddress[] resolve(String host) throws UnknownHostException {
+            return Names.lookupAll(host).toArray(InetAddress[]::new);
+          }
+        };
+    var operator =
+        new DefaultHttpClientConnectionOperator(
+            proxy -> sockets.createSocket(),
+            null,
+            names,
+            RegistryBuilder.<TlsSocketStrategy>create().register("https", overTls).build());
+    var connections = new BasicHttpClientConnectionManager(operator, null);
+    connections.setConnectionConfig(
+        ConnectionConfig.custom().setConnectTimeout(timeout).setSocketTimeout(timeout).build());
+    return HttpClients.custom().setConnectionManager(connections).build();
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "Apache HttpClient, with and without TLS: requests wait as their tasks, and end by limits, kills and timeouts of its own")
+  void apacheHttpClient() {
+    clients()
+        .run(() -> {
+          try (var pool = pool(Timeout.DISABLED)) {
+            request(uri -> pool.use(client -> get(client, uri)));
+          }
+          try (var pool = pool(Timeout.of(SHORT))) {
+            timeOut(uri -> pool.use(client -> get(client, uri)));
+          }
+        });
+  }
+
+  private ResourcePool<CloseableHttpClient> pool(Timeout timeout) {
+    return new ResourcePool<>(
+        Site.TOGETHER, () -> httpClient(clients().sockets, tls(), timeout), Clients::close);
+  }
+
+  private static String get(CloseableHttpClient client, URI uri) throws IOException {
+    return client.execute(new HttpGet(uri), answer -> EntityUtils.toString(answer.getEntity()));
+  }
+
+  private static String get(URI uri, SSLSocketFactory tls, Duration timeout) throws IOException {
+    var connection = (HttpURLConnection) uri.toURL().openConnection();
+    connection.setConnectTimeout((int) timeout.toMillis());
+    connection.setReadTimeout((int) timeout.toMillis());
+    if (connection instanceof HttpsURLConnection secure) secure.setSSLSocketFactory(tls);
+    try (var body = connection.getInputStream()) {
+      return new String(body.readAllBytes(), StandardCharsets.UTF_8);
+    }
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "Installed in a JVM, it is below every new socket: HttpURLConnection with and without TLS, ServerSocket; OkHttp's timeouts")
   void installed() throws Exception {
     List<String> options =
         new ArrayList<>(ManagementFactory.getRuntimeMXBean().getInputArguments());
     options.addAll(
         List.of("-cp", System.getProperty("java.class.path"), ClientLibrariesTest.class.getName()));
     List<String> lines = new Program("installed").launch(options);
-    assertTrue(lines.contains("hello, after 7"), () -> String.join("\n", lines));
+    assertTrue(lines.contains("all done"), () -> String.join("\n", lines));
   }
 
   /** In a JVM of its own. */
   public static void main(String[] args) throws Exception {
     HubSocketFactory.install();
     assertThrows(IOException.class, HubSocketFactory::install);
-    var server = new SlowHttp();
-    Hub.realTime()
-        .run(
-            Threads.callable(() -> {
-              Task<String> slow =
-                  Hub.current()
-                      .spawn(() -> {
-                        var connection =
-                            (HttpURLConnection) URI.create(server.url()).toURL().openConnection();
-                        try (var reader =
-                            new BufferedReader(
-                                new InputStreamReader(
-                                    connection.getInputStream(), StandardCharsets.UTF_8))) {
-                          return reader.readLine();
-                        }
-                      });
-              int got;
-              try (var plain = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
-                Task<Socket> accepted = Hub.current().spawn(plain::accept);
-                try (var client =
-                        new Socket(InetAddress.getLoopbackAddress(), plain.getLocalPort());
-                    Socket far = accepted.result()) {
-                  Task<Integer> reader = Hub.current().spawn(() -> client.getInputStream().read());
-                  Hub.sleep(Duration.ZERO);
-                  far.getOutputStream().write(7);
-                  got = reader.result();
-                }
-              }
-              server.answer.countDown();
-              System.out.println(slow.result() + ", after " + got);
-            }));
+    var test = new ClientLibrariesTest();
+    Clients.BY_FACTORY.run(() -> {
+      test.acceptAndConnect();
+      test.useUrlConnection();
+      test.timeOutOkHttp();
+    });
+    System.out.println("all done");
     System.exit(0);
+  }
+
+  private void acceptAndConnect() throws Exception {
+    try (var server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+      Task<Socket> accepted = Hub.current().spawn(server::accept);
+      try (var client = new Socket(InetAddress.getLoopbackAddress(), server.getLocalPort());
+          Socket far = accepted.result()) {
+        Task<Integer> reader = Hub.current().spawn(() -> client.getInputStream().read());
+        Hub.sleep(Duration.ZERO);
+        far.getOutputStream().write(7);
+        assertEquals(7, reader.result());
+      }
+    }
+  }
+
+  void useUrlConnection() throws Exception {
+    SSLSocketFactory tls = clients().tls(Certificates.tls());
+    Getter client = uri -> get(uri, tls, Duration.ZERO);
+    request(null, client);
+    request(Certificates.tls(), client);
+    timeOut(uri -> get(uri, tls, SHORT));
+  }
+
+  /** In a JVM of its own, as a thread of OkHttp's that outlives this may close the socket: which leaves a root greenlet there. */
+  void timeOutOkHttp() throws Exception {
+    var client =
+        new OkHttpClient.Builder()
+            .socketFactory(clients().sockets)
+            .fastFallback(false)
+            .connectTimeout(SHORT)
+            .readTimeout(SHORT)
+            .build();
+    timeOut(uri -> get(client, uri));
   }
 }
