@@ -44,10 +44,11 @@
              :test {:jvm-opts ["-Djava.awt.headless=true"]}
              :dev {:dependencies [[org.clojure/test.check "1.1.3"]
                                   [org.clojure/core.async "1.9.865"]
-                                  [org.postgresql/postgresql "42.7.14"] ; for examples, as all below
-                                  [org.knowm.xchart/xchart "3.8.8"] ; for examples, as the next
+                                  [org.postgresql/postgresql "42.7.14"] ; for examples, as the next three
+                                  [org.knowm.xchart/xchart "3.8.8"]
                                   [org.clojure/data.json "2.5.1"]
-                                  [org.apache.httpcomponents.core5/httpcore5 "5.4.4"]]
+                                  [org.apache.httpcomponents.core5/httpcore5 "5.4.4"]
+                                  [io.netty/netty-transport "4.2.20.Final"]] ; for doc/network.md
                    :source-paths ["examples"]
                    :aliases ~publishing}
              :published ^:leaky {:dependencies [[greenlet-clj/greenlet-core ~version]]

@@ -88,8 +88,13 @@
 (defn- unindented [text]
   (str/trim (str/replace text #"(?m)^ +" "")))
 
+(def ^:private java-code
+  "The examples, and tests that doc/network.md quotes."
+  (concat (.listFiles (File. "examples/java/examples"))
+          (map #(File. (str "test/java/greenlet/io/" % "Test.java")) ["ClientLibraries" "DatabaseClients"])))
+
 (deftest every-block-of-java-is-one-of-the-examples
-  (let [code (unindented (str/join (map slurp (.listFiles (File. "examples/java/examples")))))
+  (let [code (unindented (str/join (map slurp java-code)))
         blocks (for [^File file (examples/markdown-files)
                      [_ block] (re-seq #"(?ms)^```java\n(.*?)^```$" (slurp file))]
                  [(.getPath file) block])]
