@@ -381,7 +381,7 @@ class ContractTest {
                 event.await();
                 trace.add("event");
               });
-      Hub.sleep(Duration.ofMillis(15));
+      while (trace.isEmpty()) Hub.sleep(SHORT);
       pair.near().setSoTimeout(0);
       send(pair.far(), 6);
       trace.add(receive(pair.near()));
