@@ -323,10 +323,10 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   int awaitReady(SelectableChannel channel, int ops, @Nullable Duration limit) throws IOException {
     Readiness.requireUsable(channel, ops);
     Task<?> me = requireCurrent();
+    var wait = new ReadyWait(new Waiter<>(hub, channel, true));
     Readiness all = loop.claimReadiness();
     Readiness.Interest interest = null;
     Timers.Timer timer = null;
-    var wait = new ReadyWait(new Waiter<>(hub, channel, true));
     try {
       interest = all.begin(me, channel, ops, wait);
       if (limit != null) timer = loop.at(limit, () -> wait.wake(0));
