@@ -367,8 +367,9 @@ class FaultTest {
             assertThrows(ConnectException.class, () -> javas.connect(closed)).getMessage();
         var e = assertThrows(Throwable.class, () -> socket.connect(closed));
         assertFailure(ConnectException.class, refused + ": " + closed, e);
+        String unusable = assertThrows(SocketException.class, javas::getInputStream).getMessage();
         assertFailure(
-            SocketException.class, "closed", assertThrows(Throwable.class, socket::getInputStream));
+            SocketException.class, unusable, assertThrows(Throwable.class, socket::getInputStream));
       }
       try (var full = new Unanswered();
           var socket = new HubSocket()) {
