@@ -284,6 +284,16 @@
             (when-not (= 200 status) (is (nil? (hear! c)))))))
       (is (= 5 (count @event)) "of those that are refused, only the chunks get to the handler"))))
 
+(deftest an-answer-gets-to-a-client-that-sends-all-before-it-reads
+  (let [failures (trace), size 1000000, all (str/join (repeat size "x"))]
+    (with-http [server {:body size} (fn [_] (throw (Exception. "unread"))) failures]
+      (doseq [[status length] [[413 (inc size)] [500 size]]]
+        (with-open [socket (io/connect "localhost" (:port server) {:timeout 60, :send-buffer 16384})] ; so that nothing else takes it all
+          (let [c (->Client socket (io/reader socket))]
+            (say! c (head-of "POST" "/" (str "Content-Length: " length)) all)
+            (is (= status (:status (hear! c))))))))
+    (is (= ["unread"] @failures))))
+
 (deftest limits-of-time
   (testing "a client that falls silent in a request is told"
     (with-http [server {:patience 0.05} echo]
