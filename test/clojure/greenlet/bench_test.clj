@@ -62,7 +62,7 @@
 
 (def ^:private http-row
   "Of a server's name, the CPU time of a request under each of three loads, and how many there are a second."
-  #"(?m)^\| (.+?) \|(?: \d+\.\d ± \d+\.\d \(\d+\.\d\d\) \|){3}(?: [\d,]+ ± [\d,]+ \(\d+\.\d\d\) \|){3}$")
+  #"(?m)^\| (.+?) \|(?: \d+\.\d ± \d+\.\d \(\S+\) \|){3}(?: [\d,]+ ± [\d,]+ \(\S+\) \|){3}$")
 
 (deftest ^:bench http-servers-answer
   (let [{:keys [out]} (prints [] ["bin/bench" "--http" "--quick"] :seconds 300)]

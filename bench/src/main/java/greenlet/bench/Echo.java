@@ -317,12 +317,12 @@ final class Echo {
     for (Server server : samples.keySet()) {
       System.out.print("| " + server.name + " |");
       for (Load load : loads)
-        System.out.print(" " + compared(measured, server.name, load.toString(), 1) + " |");
+        System.out.print(" " + compared(measured, server.name, load.toString(), "%.1f") + " |");
       for (Load load : others)
         System.out.print(
             " "
                 + (isHttp
-                    ? compared(measured, server.name, load.rate(), 0)
+                    ? compared(measured, server.name, load.rate(), "%,.0f")
                     : heap(measured, server.name, load))
                 + " |");
       System.out.println();
@@ -332,12 +332,11 @@ final class Echo {
             "\nConnections by hub, " + server.name + ": " + String.join("; ", lines)));
   }
 
-  /** What was measured, with so many digits behind the point, and how many times that is the base's. */
-  private String compared(List<Measurement> measured, String server, String what, int digits) {
+  /** What was measured, in a format for numbers, and how many times that is the base's. */
+  private String compared(List<Measurement> measured, String server, String what, String number) {
     Measurement m = find(measured, server, what);
     if (m == null) return "";
     Measurement of = find(measured, base, what);
-    String number = "%,." + digits + "f";
     return String.format(
         Locale.ROOT,
         number + " ± " + number + " (%.2f)",
