@@ -285,7 +285,7 @@
       (is (= 5 (count @event)) "of those that are refused, only the chunks get to the handler"))))
 
 (deftest an-answer-gets-to-a-client-that-sends-all-before-it-reads
-  (let [failures (trace), size 1000000, all (str/join (repeat size "x"))]
+  (let [failures (trace), size 400000, all (str/join (repeat size "x"))]
     (with-http [server {:body size} (fn [_] (throw (Exception. "unread"))) failures]
       (doseq [[status length] [[413 (inc size)] [500 size]]]
         (with-open [socket (io/connect "localhost" (:port server) {:timeout 60, :send-buffer 16384})] ; so that nothing else takes it all
