@@ -423,17 +423,21 @@ public final class Greenlet implements AutoCloseable {
   }
 
   private String describe(ThreadState of, @Nullable Thread other) {
-    ThreadState mine = state;
-    String how = finished ? "finished" : mine == null ? "unstarted" : mine.describe(this);
     return "Greenlet[%s, %s, thread %s%s]"
         .formatted(
             name(),
-            how,
+            how(),
             Context.describe(of.thread, other),
             of.hasEnded() ? ", which " + of.howEnded() : "");
   }
 
   // What the rest of the library needs of a greenlet
+
+  /** Its state, for people. */
+  String how() {
+    ThreadState mine = state;
+    return finished ? "finished" : mine == null ? "unstarted" : mine.describe(this);
+  }
 
   /** As {@link #switchTo()}, for {@link Scheduler#resume}. */
   void resume() {

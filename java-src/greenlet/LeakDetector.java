@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,6 +47,8 @@ public final class LeakDetector implements AutoCloseable {
   private static final InheritableThreadLocal<@Nullable LeakDetector> OF_THREAD =
       new InheritableThreadLocal<>();
 
+  private static final Consumer<Object> SEE = LeakDetector::see;
+
   private static final int MOST_FRAMES = 20;
 
   /** Until it is closed: threads that have inherited it may live long. */
@@ -64,7 +67,7 @@ public final class LeakDetector implements AutoCloseable {
     OF_THREAD.set(this);
     synchronized (OPEN) {
       OPEN.add(new WeakReference<>(this));
-      Probe.watch(LeakDetector::see);
+      Probe.add(SEE);
     }
   }
 
@@ -132,7 +135,7 @@ public final class LeakDetector implements AutoCloseable {
     }
     synchronized (OPEN) {
       OPEN.removeIf(reference -> reference.get() == null || reference.get() == this);
-      if (OPEN.isEmpty()) Probe.watch(null);
+      if (OPEN.isEmpty()) Probe.remove(SEE);
     }
     if (OF_THREAD.get() == this) OF_THREAD.set(outer);
     left.keySet().removeIf(made -> !isLeft(made));

@@ -1,6 +1,8 @@
 package greenlet;
 
 import java.util.Arrays;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -15,6 +17,9 @@ final class StackTraces {
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
       Pattern.compile(
           "jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");
+
+  /** Those names that have been asked for, as long stacks of many have the same few. */
+  private static final Map<String, Boolean> ARE_OURS = new ConcurrentHashMap<>();
 
   private static final long MOST_NANOS_TO_PARK = 100_000_000;
   private static final StackTraceElement[] NONE = {};
@@ -49,10 +54,16 @@ final class StackTraces {
     if (waits) while (from < to && !isOurs(all[from])) from++;
     if (isOurs) while (to > from && !isOurs(all[to - 1])) to--;
     return Arrays.stream(all, from, to)
-        .filter(frame -> !isOurs(frame) && !MECHANISM.matcher(frame.getClassName()).matches());
+        .filter(frame -> !isOurs(frame) && !isMechanism(frame.getClassName()));
+  }
+
+  private static boolean isMechanism(String name) {
+    return name.startsWith("j") && MECHANISM.matcher(name).matches();
   }
 
   private static boolean isOurs(StackTraceElement frame) {
-    return OURS.matcher(frame.getClassName()).matches();
+    String name = frame.getClassName();
+    return name.startsWith("greenlet.")
+        && ARE_OURS.computeIfAbsent(name, each -> OURS.matcher(each).matches());
   }
 }

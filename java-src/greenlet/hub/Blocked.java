@@ -1,6 +1,7 @@
 package greenlet.hub;
 
 import greenlet.Greenlet;
+import greenlet.Snapshot;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
@@ -50,6 +51,12 @@ final class Blocked {
   /** What it has called. */
   StackTraceElement[] stackTrace() {
     return greenlet.stackTrace();
+  }
+
+  /** For people. */
+  Snapshot.Waiting waiting() {
+    return new Snapshot.Waiting(
+        "the JDK" + inJdk(stackTrace()), Duration.ofNanos(System.nanoTime() - since), false);
   }
 
   /** Where, and since when; for people. */

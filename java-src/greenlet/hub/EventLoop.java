@@ -33,6 +33,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     /** Whether a greenlet of its own has the control: not so between the leaving of one and the going on of the next. */
     boolean isRunning();
 
+    /** No greenlet follows the one before: the thread may be about to sleep. */
+    void pauses();
+
     /** Somebody has switched to the loop, or thrown into it. */
     void intruded(@Nullable Throwable thrown);
 
@@ -61,6 +64,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Not final, so that tests can count what is done with it. */
   ReadyQueue ready = new ReadyQueue();
+
+  /** How many rounds there have been. */
+  private long rounds;
 
   /** How many of those that are ready have a turn before inbox and timers are looked at. */
   private int left;
@@ -134,6 +140,19 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Something outside of the tasks is about to wait: refused where that would block a thread that is not ours. */
   void requireOwnThread() {}
+
+  /** Whether a turn may end before all that are ready have run; then {@link #isTurnOver} is asked after each. */
+  boolean isBounded;
+
+  boolean isTurnOver() {
+    return false;
+  }
+
+  /** Bounds the time that a turn takes. */
+  void setTurnTime(Duration limit) {
+    throw new IllegalStateException(
+        tenant + " has its thread for itself: there are turns only in somebody else's event loop");
+  }
 
   /** In its thread, when a round begins. */
   void beginRound() {}
@@ -249,6 +268,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Takes the next one of those that are ready; the loop, if there is none in this round and nobody may begin another. */
   private Greenlet next() {
+    if (isBounded && isTurnOver()) left = 0;
     if (left == 0 && roundsFollow()) collect();
     return left > 0 ? take() : greenlet();
   }
@@ -282,13 +302,16 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   }
 
   private void nextRound() {
+    tenant.pauses();
     endRound();
+    if (isBounded) return; // its turn is over, and the next one begins with a round
     collect();
     if (left > 0) beginTurns();
   }
 
   /** Begins a round. */
   private void collect() {
+    rounds++;
     beginRound();
     if (!inboxIsEmpty()) readInbox();
     if (!timers.isEmpty()) timers.fire(now());
@@ -379,6 +402,14 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   final boolean hasWaitsForOutside() {
     return waitsForOutside > 0;
+  }
+
+  final long rounds() {
+    return rounds;
+  }
+
+  final Timers timers() {
+    return timers;
   }
 
   final long nextTimer() {

@@ -2,12 +2,14 @@ package greenlet.hub;
 
 import greenlet.Greenlet;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /** Real time, as a guest in an event loop of somebody else's: its executor hands turns to the hub, in its own thread. */
@@ -19,6 +21,12 @@ final class GuestLoop extends EventLoop {
   private @Nullable Greenlet host;
   private @Nullable Future<?> alarm;
   private long alarmAt = Timers.NEVER;
+
+  /** Tells how long a turn takes; not final for tests. */
+  LongSupplier clock = System::nanoTime;
+
+  private long turnNanos;
+  private long turnBegun;
 
   GuestLoop(Executor executor, @Nullable ScheduledExecutorService alarms) {
     this.executor = executor;
@@ -33,6 +41,7 @@ final class GuestLoop extends EventLoop {
   /** One round, in the host's thread. */
   private void turn() {
     requested.set(false);
+    if (isBounded) turnBegun = clock.getAsLong();
     tenant().turn();
     if (hasReady()) wake();
     else setAlarm(nextTimer());
@@ -60,6 +69,17 @@ final class GuestLoop extends EventLoop {
   @Override
   boolean roundsFollow() {
     return false;
+  }
+
+  @Override
+  void setTurnTime(Duration limit) {
+    turnNanos = Timers.nanos(limit);
+    isBounded = true;
+  }
+
+  @Override
+  boolean isTurnOver() {
+    return clock.getAsLong() - turnBegun >= turnNanos;
   }
 
   @Override

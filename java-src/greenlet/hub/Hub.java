@@ -4,6 +4,7 @@ import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.RootLocal;
 import greenlet.Scheduler;
+import greenlet.Snapshot;
 import java.io.IOException;
 import java.nio.channels.Channel;
 import java.nio.channels.ClosedChannelException;
@@ -63,7 +64,7 @@ import org.jspecify.annotations.Nullable;
  * To wait for a task of another thread's hub is to wait in one's own. The hub's own {@link #join} and {@link #tasks}, and what
  * awaits a {@link Waiter}, are for the hub's thread; others get a {@link WrongThreadException}.
  */
-public final class Hub implements Executor {
+public final class Hub implements Executor, Snapshot.Source {
   /** The one that runs in the thread, if there is one. */
   static final RootLocal<@Nullable Hub> OF_ROOT = new RootLocal<>();
 
@@ -75,6 +76,7 @@ public final class Hub implements Executor {
   final TaskScheduler scheduler;
   final Waiter.Places places = new Waiter.Places(this, OFFLOAD_BOUND);
   private @Nullable Duration watchdogLimit;
+  private @Nullable String name;
   private final EventLoop loop;
 
   private Hub(EventLoop loop) {
@@ -475,6 +477,170 @@ public final class Hub implements Executor {
    */
   public boolean isHere() {
     return loop.isHere();
+  }
+
+  // Looking
+
+  /**
+   * Gives it a name, which its text and its {@linkplain #tell snapshots} have. Called before it runs, or from its thread.
+   *
+   * @param newName the name
+   * @return this hub
+   */
+  public Hub named(String newName) {
+    name = require(newName, "a name is needed");
+    return this;
+  }
+
+  /**
+   * Its name.
+   *
+   * @return the name it was given, or one that is made up
+   */
+  public String name() {
+    return name != null ? name : "hub-" + Integer.toHexString(hashCode());
+  }
+
+  /**
+   * Has {@link Snapshot#ofKnown} look at it, for as long as somebody else holds it; from now on it notes since when each task waits.
+   * Called before it runs, or from its thread.
+   *
+   * @return this hub
+   */
+  public Hub known() {
+    scheduler.know();
+    return this;
+  }
+
+  /**
+   * Has somebody see what happens to its tasks. Called before it runs, or from its thread.
+   *
+   * @param listener is told, in this hub's thread, and must neither wait nor switch
+   * @return this hub
+   */
+  public Hub addListener(Task.Listener listener) {
+    scheduler.addListener(require(listener, "nobody to tell what happens to tasks"));
+    return this;
+  }
+
+  /**
+   * Takes back {@link #addListener}. Called from its thread, or while it does not run.
+   *
+   * @param listener who is not to be told any longer
+   */
+  public void removeListener(Task.Listener listener) {
+    scheduler.removeListener(require(listener, "there is no listener to remove"));
+  }
+
+  /**
+   * Begins to keep accounts of its tasks, or ends that; see {@link Task#account}. Called before it runs, or from its thread.
+   *
+   * @param keep whether to
+   * @param stacks whether to note the stack of whoever spawns a task, which costs some time at each
+   * @return this hub
+   */
+  public Hub accounting(boolean keep, boolean stacks) {
+    scheduler.account(keep, stacks);
+    return this;
+  }
+
+  /**
+   * Limits how long a task may hold the thread without giving way, by real time: one that has held it for longer gets a {@link
+   * HeldTooLong} out of its next wait, once. What it waits for has not been asked for then. Nothing stops it before; to hear of a
+   * task that never waits is what a {@link #watchdog(Duration)} is for. Called before it runs, or from its thread.
+   *
+   * @param limit how long
+   * @return this hub
+   */
+  public Hub maxHold(Duration limit) {
+    require(limit, "a hold needs a limit of time");
+    if (!limit.isPositive())
+      throw new IllegalArgumentException(
+          "how long a task may hold the thread is a time above zero; got " + Timers.text(limit));
+    scheduler.setMaxHold(Timers.nanos(limit));
+    return this;
+  }
+
+  /**
+   * Bounds how long a turn of this hub takes, which lives in somebody else's event loop, so that the loop stays smooth: after the task
+   * in which that time is used up no other has its turn, and the event loop goes on. What is left of those that are ready, which {@link
+   * #stats} tells, comes first in the next turn. Called before it has tasks, or from its thread.
+   *
+   * @param limit how long
+   * @return this hub
+   * @throws IllegalStateException if the hub has its thread for itself
+   */
+  public Hub turnTime(Duration limit) {
+    require(limit, "a turn needs a limit of time");
+    if (!limit.isPositive())
+      throw new IllegalArgumentException(
+          "the limit of a turn is a time above zero; got " + Timers.text(limit));
+    loop.setTurnTime(limit);
+    return this;
+  }
+
+  /** A task has held the thread of its hub for longer than its {@link #maxHold}. */
+  public static final class HeldTooLong extends IllegalStateException {
+    private static final long serialVersionUID = 1L;
+
+    HeldTooLong(String message) {
+      super(message);
+    }
+  }
+
+  /**
+   * How many tasks there are, and how they stand. May be called from any thread; elsewhere than in its own the figures may be a little
+   * off.
+   *
+   * @return the figures
+   */
+  public Stats stats() {
+    return scheduler.stats();
+  }
+
+  /**
+   * Its tasks that have not ended, for whoever looks. May be called from any thread, as {@link #tell}.
+   *
+   * @return a list of its own
+   */
+  public List<Task<?>> seenTasks() {
+    return scheduler.seenTasks();
+  }
+
+  /**
+   * The figures of a hub.
+   *
+   * @param tasks how many have not ended
+   * @param ready how many of them wait for their turn alone
+   * @param sleeping how many wait for the time, or are to begin later
+   * @param waiting how many wait for something else
+   * @param blocked how many the JDK has suspended, in a cooperative hub
+   * @param timers how many timers are set, those of limits too
+   * @param rounds how many rounds there have been
+   * @param lag how late the last timer fired that was due
+   * @param mostLag how late any has fired at most
+   */
+  public record Stats(
+      int tasks,
+      int ready,
+      int sleeping,
+      int waiting,
+      int blocked,
+      int timers,
+      long rounds,
+      Duration lag,
+      Duration mostLag) {}
+
+  /**
+   * Tells of this hub and its tasks, each below the one whose scope it belongs to, and what there is within them. May be called from
+   * any thread. One that is not its own waits for a moment for the answer of the hub's; where a task holds that, it looks by itself,
+   * and may miss what changes just now.
+   *
+   * @param listener gets each
+   */
+  @Override
+  public void tell(Snapshot.Listener listener) {
+    scheduler.tell(require(listener, "nobody to tell of the tasks"));
   }
 
   // Waiting
@@ -975,8 +1141,7 @@ public final class Hub implements Executor {
   @Override
   public String toString() {
     Greenlet root = loop.root();
-    return "Hub@"
-        + Integer.toHexString(hashCode())
+    return (name == null ? "Hub@" + Integer.toHexString(hashCode()) : "Hub[" + name + "]")
         + (root == null ? "" : " of thread " + EventLoop.describe(root.thread()));
   }
 }

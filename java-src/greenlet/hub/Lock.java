@@ -15,11 +15,25 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Lock {
   private final Semaphore permit = new Semaphore(1, 1, "a lock", "a lock");
+  private String name = "a lock";
   private @Nullable Object owner;
   private long depth;
 
   /** A lock that nobody has. */
-  public Lock() {}
+  public Lock() {
+    permit.setWhat(this);
+  }
+
+  /**
+   * Gives it a name, by which messages and snapshots of tasks that wait call it.
+   *
+   * @param newName the name
+   * @return this lock
+   */
+  public Lock named(String newName) {
+    name = "the lock " + Hub.require(newName, "a name is needed");
+    return this;
+  }
 
   /** Takes the lock; where another task has it, the current one waits. */
   public void acquire() {
@@ -103,6 +117,7 @@ public final class Lock {
   /** What it is, for people. */
   @Override
   public String toString() {
-    return owner == null ? "a lock" : "a lock of " + owner;
+    Object has = owner;
+    return has == null ? name : name + " of " + has;
   }
 }

@@ -39,11 +39,12 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
   private record Item<T extends @Nullable Object>(T value, long number) {}
 
   private static final class Putter<T extends @Nullable Object> {
-    final Waiter<@Nullable Object> waiter = new Waiter<>("room in a queue");
+    final Waiter<@Nullable Object> waiter;
     final Item<T> item;
 
-    Putter(Item<T> item) {
+    Putter(Item<T> item, String what) {
       this.item = item;
+      waiter = new Waiter<>(what);
     }
   }
 
@@ -58,6 +59,11 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
 
   private final ArrayDeque<Putter<T>> putters = new ArrayDeque<>();
   private final WaitQueue<@Nullable Object> joiners = new WaitQueue<>(NAME);
+  // What is waited for, for people
+  private String name = NAME;
+  private String itemOfIt = "an item of a queue";
+  private String roomInIt = "room in a queue";
+
   private boolean closed;
   private long put;
   private long unfinished;
@@ -140,6 +146,19 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
     return new Queue<>(new PriorityQueue<>(byValue.thenComparingLong(Item::number)), false, size);
   }
 
+  /**
+   * Gives it a name, by which messages and snapshots of tasks that wait call it.
+   *
+   * @param newName the name
+   * @return this queue
+   */
+  public Queue<T> named(String newName) {
+    name = "the queue " + Hub.require(newName, "a name is needed");
+    itemOfIt = "an item of " + name;
+    roomInIt = "room in " + name;
+    return this;
+  }
+
   // Putting
 
   /**
@@ -151,7 +170,7 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
   public void put(T item) {
     Item<T> made = newItem(item);
     if (accept(made)) return;
-    var putter = new Putter<>(made);
+    var putter = new Putter<>(made, roomInIt);
     putters.add(putter);
     try {
       putter.waiter.await();
@@ -278,7 +297,7 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
     requireThread();
     Item<T> item = nextItem();
     if (item != null || closed) return item;
-    return takers.await("an item of a queue", this::takeBack);
+    return takers.await(itemOfIt, this::takeBack);
   }
 
   /** From a taker that was handed it and cannot take it. */
@@ -423,7 +442,7 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
 
   /** Has the current task wait until {@link #taskDone} has been called for each item that was put. */
   public void join() {
-    if (unfinished > 0) joiners.await("the end of the work on a queue", ignored -> {});
+    if (unfinished > 0) joiners.await("the end of the work on " + name, ignored -> {});
   }
 
   /**
@@ -440,7 +459,10 @@ public final class Queue<T extends @Nullable Object> implements Iterable<T>, Aut
   @Override
   public String toString() {
     int items = store.size();
-    return "%squeue of %d item%s"
-        .formatted(closed ? "a closed " : "a ", items, items == 1 ? "" : "s");
+    return name.equals(NAME)
+        ? "%squeue of %d item%s"
+            .formatted(closed ? "a closed " : "a ", items, items == 1 ? "" : "s")
+        : "%s, of %d item%s%s"
+            .formatted(name, items, items == 1 ? "" : "s", closed ? ", closed" : "");
   }
 }

@@ -24,4 +24,11 @@ abstract class RingNode {
   final void forEachOther(Consumer<RingNode> action) {
     for (RingNode node = next; node != this; node = node.next) action.accept(node);
   }
+
+  /** The same for another thread, while the ring may change: {@code most} of them, and not beyond one that has just been unlinked. */
+  final void forEachOther(int most, Consumer<RingNode> action) {
+    RingNode node = next;
+    for (int i = 0; i < most && node != this && node != node.next; i++, node = node.next)
+      action.accept(node);
+  }
 }

@@ -30,8 +30,9 @@ public final class Semaphore {
    */
 
   private final WaitQueue<@Nullable Object> waiting;
-  private final String what;
+  private Object what;
   private final Consumer<@Nullable Object> takeBack = ignored -> release();
+  private @Nullable String name;
   private final long most;
   private long permits;
 
@@ -52,6 +53,23 @@ public final class Semaphore {
    */
   public static Semaphore bounded(long permits) {
     return new Semaphore(permits, permits, "a semaphore", "a permit of a semaphore");
+  }
+
+  /**
+   * Gives it a name, by which messages and snapshots of tasks that wait call it.
+   *
+   * @param newName the name
+   * @return this semaphore
+   */
+  public Semaphore named(String newName) {
+    name = "the semaphore " + Hub.require(newName, "a name is needed");
+    what = "a permit of " + name;
+    return this;
+  }
+
+  /** Those who wait are said to wait for {@code newWhat}. */
+  void setWhat(Object newWhat) {
+    what = newWhat;
   }
 
   Semaphore(long permits, long most, String owner, String what) {
@@ -126,6 +144,7 @@ public final class Semaphore {
   /** What it is, for people. */
   @Override
   public String toString() {
-    return "a semaphore of " + permits + (permits == 1 ? " permit" : " permits");
+    String of = permits + (permits == 1 ? " permit" : " permits");
+    return name == null ? "a semaphore of " + of : name + ", of " + of;
   }
 }

@@ -1,11 +1,14 @@
 package greenlet.hub;
 
+import greenlet.Account;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
+import greenlet.Snapshot;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.ConcurrentModificationException;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +41,56 @@ public final class Task<T extends @Nullable Object> extends RingNode {
      * @throws Throwable anything: it ends the task, or comes out of the call that runs this part of it
      */
     void run() throws Throwable;
+  }
+
+  /**
+   * Sees what happens to the tasks of a hub. Called in the hub's thread, in the midst of it; must neither wait nor switch. What it
+   * throws is reported as a failure of the task, and it hears of nothing more.
+   */
+  public interface Listener {
+    /**
+     * A task has been made, and has its turn later.
+     *
+     * @param task the new one
+     * @param by who made it; null if no task of the hub did
+     */
+    default void onSpawn(Task<?> task, @Nullable Task<?> by) {}
+
+    /**
+     * A task has its first turn.
+     *
+     * @param task which one
+     */
+    default void onBegin(Task<?> task) {}
+
+    /**
+     * A task is about to give way.
+     *
+     * @param task which one
+     * @param what what it waits for; its text is for people
+     */
+    default void onWait(Task<?> task, Object what) {}
+
+    /**
+     * What a task waited for has come; it has its turn later.
+     *
+     * @param task which one
+     */
+    default void onWake(Task<?> task) {}
+
+    /**
+     * A task goes on that had given way.
+     *
+     * @param task which one
+     */
+    default void onResume(Task<?> task) {}
+
+    /**
+     * A task has ended, in whichever way.
+     *
+     * @param task which one
+     */
+    default void onEnd(Task<?> task) {}
   }
 
   /** When a blocked task that was interrupted is so once more: finally blocks, which may wait, have that long. */
@@ -74,6 +127,24 @@ public final class Task<T extends @Nullable Object> extends RingNode {
 
   /** What it waited for last, where its hub has a watchdog. */
   @Nullable Object lastWait;
+
+  /** Since when it waits, by the hub's clock; for the wait that {@link #seenWait} names, or the present one. */
+  long waitsSince;
+
+  /** Whether that is when it began, and not when somebody first saw it. */
+  boolean isSinceExact;
+
+  /** Stands for the wait that was seen last; 0 for none. */
+  private int seenWait;
+
+  /** Where it was seen last. */
+  private Snapshot.@Nullable Place seenAt;
+
+  /** Stands for the wait that it was seen there in; 0 for none. */
+  private int seenAtWait;
+
+  /** What it has used, if somebody has asked. */
+  @Nullable Account account;
 
   /** The greenlet that has given way, and is ready. */
   @Nullable Greenlet gaveWay;
@@ -179,6 +250,85 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   public StackTraceElement[] stackTrace() {
     Greenlet g = greenlet;
     return g == null ? new StackTraceElement[0] : g.stackTrace();
+  }
+
+  /**
+   * What it has used, where its hub {@linkplain Hub#accounting keeps accounts}. May be called from any thread.
+   *
+   * @return the account; null if none is kept, or the task has had no turn since
+   */
+  public @Nullable Account account() {
+    return account;
+  }
+
+  /**
+   * How it stands: looked at, without switching to it. May be called from any thread.
+   *
+   * @return its snapshot, by itself
+   */
+  public Snapshot snapshot() {
+    Waiter<?> waits = waiter;
+    Blocked inside = blocked;
+    boolean isReady = gaveWay != null || (waits != null && waits.isOver());
+    String state = isReady ? "ready" : state();
+    Snapshot.Waiting waiting =
+        isReady || isDone()
+            ? null
+            : inside != null ? inside.waiting() : waits != null ? waiting(waits) : null;
+    Account known = account;
+    return new Snapshot(
+        "task",
+        name(),
+        state,
+        home == null ? scheduler.hub.name() : home.owner.name(),
+        0,
+        waiting,
+        place(waits, inside),
+        known == null ? null : known.spawnedBy());
+  }
+
+  private Snapshot.Waiting waiting(Waiter<?> waits) {
+    long now = scheduler.loop.now();
+    int name = System.identityHashCode(waits);
+    boolean isExact = isSinceExact;
+    if (!isExact && name != seenWait) waitsSince = now;
+    seenWait = name;
+    return new Snapshot.Waiting(
+        Snapshot.textOf(waits.waitsFor), Duration.ofNanos(now - waitsSince), !isExact);
+  }
+
+  private Snapshot.@Nullable Place place(@Nullable Waiter<?> waits, @Nullable Blocked inside) {
+    Greenlet own = greenlet;
+    if (own == null || isDone()) return null;
+    int wait = waits == null ? 0 : System.identityHashCode(waits);
+    if (inside == null && wait != 0 && wait == seenAtWait) return seenAt;
+    Greenlet child = inside != null ? inside.greenlet : waits == null ? null : waits.childOf(own);
+    Snapshot.Place now = Snapshot.placeOf(child == null ? own : child);
+    seenAtWait = now == null ? 0 : wait;
+    if (now != null) seenAt = now;
+    else if (started && seenAt != null) return new Snapshot.Place(seenAt.frame(), true);
+    return now;
+  }
+
+  /** What other schedulers have within it. */
+  void tellWithin(Snapshot.Listener listener) {
+    Map<Object, Object> all = locals;
+    if (all == null) return;
+    try {
+      for (Object local : all.values())
+        if (local instanceof Snapshot.Source source) source.tell(listener);
+    } catch (ConcurrentModificationException e) {
+      // another thread looks, and may miss them
+    }
+  }
+
+  boolean hasBegun() {
+    return started;
+  }
+
+  /** The task whose scope it belongs to. */
+  @Nullable Task<?> parent() {
+    return home == null ? null : home.owner;
   }
 
   // Waiting for it
@@ -532,6 +682,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     @Override
     public void block(Blocked wait) {
       blocked = wait;
+      if (scheduler.observation != null) scheduler.observation.blocks(Task.this, wait);
       scheduler.leaveBlocked(wait);
       if (unbroken != null) unbroken.isBroken(wait);
       interruptBlocked();
@@ -542,6 +693,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
       blocked = null;
       if (wait.atEnd != null) wait.atEnd.run();
       scheduler.current = Task.this;
+      if (scheduler.observation != null) scheduler.observation.resumes(Task.this);
     }
 
     @Override
@@ -591,6 +743,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     if (outcome == null) {
       scheduler.current = this;
       started = true;
+      if (scheduler.observation != null) scheduler.observation.begins(this);
       Object how;
       try {
         Callable<? extends T> toRun = body;
@@ -619,6 +772,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     raisedAfterInterrupt = null;
     Throwable thrown = Outcome.thrown(how);
     if (thrown instanceof GreenletExit) thrown = null;
+    if (scheduler.observation != null) scheduler.observation.ends(this);
     scheduler.still++;
     try {
       callLinks();

@@ -1,21 +1,29 @@
 package greenlet.hub;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+
+import greenlet.Account;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.Headroom;
 import greenlet.Scheduler;
+import greenlet.Snapshot;
 import java.io.IOException;
 import java.nio.channels.SelectableChannel;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +42,9 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
 
   /** Reports a task that does not give way. */
   @Nullable Watchdog<?> watchdog;
+
+  /** Sees what happens to the tasks, while somebody has asked for that. */
+  @Nullable Observation observation;
 
   /** The task whose body {@link #run} was called with. */
   private @Nullable Task<?> main;
@@ -358,6 +369,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     Task<?> me = current;
     me.raiseInterrupt(false);
     requireMayWait(me);
+    if (observation != null) observation.check(me);
     Greenlet here = Greenlet.current();
     loop.addReady(here);
     me.gaveWay = here;
@@ -373,6 +385,10 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     if (me.unbroken != null) me.unbroken.isBroken();
     if (me == outsider) {
       parkOutside(here);
+      return;
+    }
+    if (observation != null) {
+      observation.park(me, here);
       return;
     }
     current = null;
@@ -528,6 +544,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     }
     task.insertBefore(outsider); // the last that can fail, and least likely to
     tasks++;
+    if (observation != null) observation.spawned(task);
     if (!runs) task.interruptHere(new GreenletExit());
   }
 
@@ -561,6 +578,306 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     List<Task<?>> all = new ArrayList<>(tasks);
     outsider.forEachOther(node -> all.add((Task<?>) node));
     return all;
+  }
+
+  // Looking
+
+  /**
+   * What happens to the tasks, for those who have asked; null as long as nobody has. Each turn's end is the next one's beginning,
+   * unless the loop has paused, so that the clock is read once a switch.
+   */
+  final class Observation {
+    private Task.Listener[] listeners = {};
+    private boolean keepsAccounts;
+    private boolean keepsStacks;
+
+    /** How long a task may hold the thread, in nanoseconds; 0 for as long as it likes. */
+    private long mostHeld;
+
+    private LongSupplier clock = System::nanoTime;
+
+    /** When the last turn ended, if nothing has happened since; else 0. */
+    private long stamp;
+
+    /** Who waits, for {@link Task.Listener#onWake}. */
+    private final Map<Waiter<?>, Task<?>> waiting = new IdentityHashMap<>();
+
+    private long enters() {
+      long now = stamp != 0 ? stamp : clock.getAsLong();
+      stamp = 0;
+      return now;
+    }
+
+    private long leaves() {
+      long now = clock.getAsLong();
+      stamp = now;
+      return now;
+    }
+
+    void pauses() {
+      stamp = 0;
+    }
+
+    void spawned(Task<?> task) {
+      Task<?> by = isInTask() ? current : null;
+      if (keepsAccounts) {
+        StackTraceElement[] at = keepsStacks && by != null ? by.stackTrace() : NO_FRAMES;
+        task.account = new Account(by == null ? null : by.name(), List.of(at));
+      }
+      if (listeners.length > 0) tell(task, listener -> listener.onSpawn(task, by));
+    }
+
+    void begins(Task<?> task) {
+      if (times()) accountOf(task).begin(enters());
+      if (listeners.length > 0) tell(task, listener -> listener.onBegin(task));
+    }
+
+    void park(Task<?> me, Greenlet here) {
+      Waiter<?> waiter = me.waiter;
+      if (me.gaveWay == null) check(me);
+      leaves(me);
+      if (listeners.length > 0) {
+        Object what = me.gaveWay != null || waiter == null ? NEXT_TURN : waiter;
+        if (me.gaveWay == null && waiter != null) waiting.put(waiter, me);
+        tell(me, listener -> listener.onWait(me, what));
+        if (me.gaveWay != null) tell(me, listener -> listener.onWake(me));
+      }
+      current = null;
+      try {
+        loop.giveWay(here);
+      } finally {
+        current = me;
+        if (waiter != null) waiting.remove(waiter);
+        resumes(me);
+      }
+    }
+
+    private void leaves(Task<?> me) {
+      me.waitsSince = loop.now();
+      me.isSinceExact = true;
+      if (times()) accountOf(me).end(leaves());
+    }
+
+    void blocks(Task<?> task, Blocked wait) {
+      leaves(task);
+      if (listeners.length > 0) tell(task, listener -> listener.onWait(task, wait));
+    }
+
+    void wakes(Waiter<?> waiter) {
+      Task<?> task = waiting.remove(waiter);
+      if (task != null) tell(task, listener -> listener.onWake(task));
+    }
+
+    void resumes(Task<?> task) {
+      task.isSinceExact = false;
+      if (times()) accountOf(task).begin(enters());
+      if (listeners.length > 0) tell(task, listener -> listener.onResume(task));
+    }
+
+    void ends(Task<?> task) {
+      if (times() && task.account != null) task.account.end(leaves());
+      if (listeners.length > 0) tell(task, listener -> listener.onEnd(task));
+    }
+
+    private boolean times() {
+      return keepsAccounts || mostHeld > 0;
+    }
+
+    private static Account accountOf(Task<?> task) {
+      Account account = task.account;
+      if (account == null) task.account = account = new Account(null, List.of());
+      return account;
+    }
+
+    /** Before {@code me} gives way: whether it should have done so before. */
+    void check(Task<?> me) {
+      Account account = me.account;
+      if (mostHeld == 0 || account == null || me == outsider) return;
+      long held = account.held(clock.getAsLong());
+      if (held <= mostHeld) return;
+      account.begin(clock.getAsLong()); // it is told once
+      throw new Hub.HeldTooLong(
+          "%s has held the thread of %s for %s, and may for %s; have it give way in between, by a sleep of no time"
+              .formatted(
+                  me,
+                  hub,
+                  Timers.text(Duration.ofNanos(held)),
+                  Timers.text(Duration.ofNanos(mostHeld))));
+    }
+
+    /** Nobody goes on meanwhile. Who throws is not told again. */
+    private void tell(Task<?> task, Consumer<Task.Listener> event) {
+      still++;
+      try {
+        for (Task.Listener listener : listeners) {
+          try {
+            event.accept(listener);
+          } catch (Throwable t) {
+            removeListener(listener);
+            report(task, t);
+          }
+        }
+      } finally {
+        still--;
+      }
+    }
+  }
+
+  private static final String NEXT_TURN = "its next turn";
+  private static final StackTraceElement[] NO_FRAMES = {};
+
+  private Observation observed() {
+    if (loop.root() != null) requireHere("look at");
+    if (observation == null) observation = new Observation();
+    return observation;
+  }
+
+  private void restObservation() {
+    Observation none = observation;
+    if (none == null || none.times() || none.listeners.length > 0 || isKnown) return;
+    observation = null;
+    for (Task<?> task : tasks()) task.isSinceExact = false;
+  }
+
+  private boolean isKnown;
+
+  void know() {
+    observed();
+    isKnown = true;
+    Snapshot.know(hub);
+  }
+
+  void addListener(Task.Listener listener) {
+    Observation seen = observed();
+    Task.Listener[] all = Arrays.copyOf(seen.listeners, seen.listeners.length + 1);
+    all[all.length - 1] = listener;
+    seen.listeners = all;
+  }
+
+  void removeListener(Task.Listener listener) {
+    if (observation == null) return;
+    Observation seen = observed();
+    seen.listeners =
+        Arrays.stream(seen.listeners)
+            .filter(other -> other != listener)
+            .toArray(Task.Listener[]::new);
+    if (seen.listeners.length == 0) seen.waiting.clear();
+    restObservation();
+  }
+
+  void account(boolean keeps, boolean withStacks) {
+    Observation seen = observed();
+    seen.keepsAccounts = keeps;
+    seen.keepsStacks = keeps && withStacks;
+    restObservation();
+  }
+
+  void setMaxHold(long mostHeld) {
+    observed().mostHeld = mostHeld;
+  }
+
+  /** What tells how long tasks run; for tests. */
+  void setClock(LongSupplier clock) {
+    observed().clock = clock;
+  }
+
+  @Override
+  public void pauses() {
+    if (observation != null) observation.pauses();
+  }
+
+  /** The hub, and its tasks, each below the one whose scope it belongs to. */
+  void tell(Snapshot.Listener listener) {
+    Greenlet root = loop.root();
+    listener.add(
+        new Snapshot("hub", hub.name(), how(root), null, 0, null, null, null),
+        loop.greenletIfAny());
+    Map<Task<?>, List<Task<?>>> below = new IdentityHashMap<>();
+    List<Task<?>> top = new ArrayList<>();
+    List<Task<?>> all = seenTasks();
+    for (Task<?> task : all) {
+      Task<?> parent = task.parent();
+      if (parent == null || parent.isDone() || parent == outsider) top.add(task);
+      else below.computeIfAbsent(parent, p -> new ArrayList<>()).add(task);
+    }
+    record Next(Task<?> task, String parent, int depth) {}
+    ArrayDeque<Next> open = new ArrayDeque<>();
+    for (Task<?> task : top.reversed()) open.push(new Next(task, hub.name(), 1));
+    while (!open.isEmpty()) {
+      Next next = open.pop();
+      Task<?> task = next.task;
+      listener.add(task.snapshot().at(next.parent, next.depth), task.greenlet);
+      String name = task.name();
+      task.tellWithin((within, greenlet) ->
+          listener.add(
+              within.at(
+                  within.depth() == 0 ? name : within.parent(), within.depth() + next.depth + 1),
+              greenlet));
+      for (Task<?> child : below.getOrDefault(task, List.of()).reversed())
+        open.push(new Next(child, name, next.depth + 1));
+    }
+  }
+
+  private String how(@Nullable Greenlet root) {
+    if (root == null) return "not running";
+    return "%s thread %s, %d task%s"
+        .formatted(
+            loop instanceof GuestLoop ? "a guest in" : "in",
+            EventLoop.describe(root.thread()),
+            tasks,
+            tasks == 1 ? "" : "s");
+  }
+
+  /**
+   * As {@link #tasks}. Elsewhere than in its thread that is asked for, in vain if a task holds it; then the ring is read as it stands,
+   * which may miss what changes just now.
+   */
+  List<Task<?>> seenTasks() {
+    if (loop.isHere() || loop.root() == null) return tasks();
+    var told = new CompletableFuture<List<Task<?>>>();
+    try {
+      if (loop.post(() -> told.complete(tasks()))) return told.get(PATIENCE, MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (Exception e) {
+      // not in time, or by an executor that takes nothing
+    }
+    List<Task<?>> all = new ArrayList<>();
+    outsider.forEachOther(2 * tasks + FEW, node -> all.add((Task<?>) node));
+    return all;
+  }
+
+  /** How long another thread waits for the hub's, in milliseconds. */
+  private static final long PATIENCE = 100;
+
+  private static final int FEW = 64;
+
+  Hub.Stats stats() {
+    int ready = 0;
+    int sleeping = 0;
+    int waits = 0;
+    int blocked = 0;
+    for (Task<?> task : seenTasks()) {
+      Waiter<?> waiter = task.waiter;
+      if (task.blocked != null) blocked++;
+      else if (waiter == null) {
+        if (task.start != null && !task.hasBegun()) sleeping++;
+        else if (task != current) ready++;
+      } else if (waiter.isOver()) ready++;
+      else if (waiter.waitsFor instanceof Timers.Timer) sleeping++;
+      else waits++;
+    }
+    Timers timers = loop.timers();
+    return new Hub.Stats(
+        tasks,
+        ready,
+        sleeping,
+        waits,
+        blocked,
+        timers.size(),
+        loop.rounds(),
+        Duration.ofNanos(timers.lag()),
+        Duration.ofNanos(timers.mostLag()));
   }
 
   // Failures

@@ -13,6 +13,11 @@ final class Timers {
   private final TreeSet<Timer> timers = new TreeSet<>();
   private long made;
 
+  /** By how much the last timers that were due came too late, and at most so far. */
+  private long lag;
+
+  private long mostLag;
+
   /** What is to be done at some time, in nanoseconds by the clock of a hub. */
   record Timer(long time, long number, Runnable action) implements Comparable<Timer> {
     @Override
@@ -49,9 +54,24 @@ final class Timers {
     return timers.isEmpty();
   }
 
+  int size() {
+    return timers.size();
+  }
+
+  long lag() {
+    return lag;
+  }
+
+  long mostLag() {
+    return mostLag;
+  }
+
   /** Does what is due at {@code now}. */
   void fire(long now) {
     Headroom.require();
+    if (next() > now) return;
+    lag = now - next();
+    mostLag = Math.max(mostLag, lag);
     while (!timers.isEmpty() && next() <= now) {
       Timer timer = timers.first();
       try {

@@ -312,7 +312,9 @@ public final class Waiter<T extends @Nullable Object> {
     EventLoop loop = hub.scheduler.loop;
     loop.forget(this);
     // else it has seen the outcome before it waited, or waits no longer
-    if (greenlet != null) loop.addReady(greenlet);
+    if (greenlet == null) return;
+    if (hub.scheduler.observation != null) hub.scheduler.observation.wakes(this);
+    loop.addReady(greenlet);
   }
 
   /**

@@ -324,7 +324,9 @@ public final class Server {
     if (Task.current() != null) Hub.current().spawn(this + " keeper", this::keepThreads);
     for (int i = 0; i < hubs; i++) {
       Listener listener = listeners.get(i);
-      Thread.ofPlatform().name(this + " hub " + i).start(listener::runHub);
+      String name = this + " hub " + i;
+      listener.hub.named(name);
+      Thread.ofPlatform().name(name).start(listener::runHub);
     }
   }
 
