@@ -2,6 +2,7 @@
   "What the namespaces of this library have in common: what they say of wrong arguments, and how one has the names of another.
   Not for users."
   (:import (clojure.lang IFn)
+           (greenlet Account)
            (java.io File)
            (java.nio.charset Charset StandardCharsets)
            (java.nio.file Path)
@@ -49,6 +50,28 @@
     (instance? Duration seconds) seconds
     (and (number? seconds) (not (Double/isNaN (double seconds)))) (Duration/ofNanos (Math/round (* 1e9 (double seconds))))
     :else (refuse "a time is a number of seconds or a java.time.Duration; got " (shown seconds))))
+
+(defn in-seconds
+  "A Duration in seconds; nil for nil."
+  [^Duration d]
+  (when d (/ (.toNanos d) 1e9)))
+
+(defn account-map
+  "An account as a map, without what is not known; nil for nil."
+  [^Account a]
+  (when a
+    (into {}
+          (remove (comp nil? val))
+          {:run-time (in-seconds (.runTime a))
+           :switches (.switches a)
+           :longest-hold (in-seconds (.longestHold a))
+           :spawned-by (.spawnedBy a)
+           :spawned-at (not-empty (vec (.spawnedAt a)))})))
+
+(defn the-name
+  "`x`, which has to be a string or nil; of `what`, for people."
+  ^String [x what]
+  (if (or (nil? x) (string? x)) x (refuse "the :name of " what " is a string; got " (shown x))))
 
 (defn the-function
   "`f`, which has to be a function; `what` it is, for people."

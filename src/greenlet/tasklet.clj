@@ -6,25 +6,25 @@
         (into [] ch))                     ;=> [1 2 3]
 
   Make          `tasklet` `tasklet*`; `channel`
-  Take turns    `schedule!` `schedule-remove!` `run-all!`; `insert!` `remove!` `run-now!` `switch!` `throw!` `kill!`
+  Take turns    `schedule!` `schedule-remove!` `run-all!` `run-for!` `run-n!`; `insert!` `remove!` `run-now!` `switch!` `throw!` `kill!`
   Talk          `send!` `receive!` `send-exception!` `send-sequence!`; `reduce`, `seq` …; `close!` `open!`
   Arrange       `set-preference!` `set-schedule-all!` `set-block-trap!` `switch-trap!` `set-schedule-callback!`
-                `set-channel-callback!`
+                `set-channel-callback!` `set-error-handler!` `accounting!`
   Ask           `current` `main` `run-count`; `alive?` `paused?` `scheduled?` `blocked?` `current?` `main?` `thread` `stack`
-                `block-trap?` `tasklet?`; `balance` `queue` `preference` `schedule-all?` `closing?` `closed?` `shared?` `channel?`
+                `block-trap?` `account` `tasklet?`; `balance` `buffered` `queue` `preference` `schedule-all?` `closing?` `closed?` `shared?` `channel?`
 
   Each thread has a ring of the tasklets that can run, its own code among them, the main tasklet. One runs until it calls for
   another one or ends; nothing else makes it stop. Calls that may switch throw what is thrown into their caller meanwhile, and
   IllegalStateException where they must not: then nothing has changed. A tasklet belongs to the thread that made it.
 
   Require it with an alias: some names are those of `greenlet.core`."
-  (:require [greenlet.argument :refer [check-options]]
+  (:require [greenlet.argument :refer [account-map check-options duration the-function]]
             [greenlet.generator :as generator])
   (:import (clojure.lang IDeref Seqable)
            (greenlet Body)
            (greenlet.tasklet Channel$Callback Tasklet)
            (java.io Writer)
-           (java.util.function BiConsumer)))
+           (java.util.function BiConsumer Consumer LongSupplier)))
 
 (set! *warn-on-reflection* true)
 
@@ -107,6 +107,8 @@
                  it is a WrongThreadException.
     :preference  who runs next when a partner was waiting: see `set-preference!`.
     :name        a string, for messages.
+    :buffer      how many values it keeps that nobody has received yet; by default 0. Who sends waits only while that is full, who
+                 receives only while it is empty, and through the buffer nobody switches.
 
       (let [ch (channel)]
         (tasklet (run! #(send! ch %) (range)))
@@ -117,14 +119,17 @@
   partner in another thread nobody switches: it is made runnable there, and its thread is woken if it waits."
   ([] (channel nil))
   ([options]
-   (check-options options [:shared :preference :name] "a channel")
-   (let [{:keys [shared preference name]} options]
+   (check-options options [:shared :preference :name :buffer] "a channel")
+   (let [{:keys [shared preference name buffer]} options
+         room (or buffer 0)]
      (check-name name "a channel")
+     (when-not (and (nat-int? room) (<= (long room) Integer/MAX_VALUE))
+       (throw (IllegalArgumentException. (str "the :buffer of a channel is a number of values, 0 or more; got " (pr-str buffer)))))
      (when-not (contains? #{nil false true} shared)
        (throw (IllegalArgumentException. (str ":shared is true or false; got " (pr-str shared)))))
      (when-not (or (nil? preference) (int? preference))
        (throw (IllegalArgumentException. (str "a preference must be an integer; got " (pr-str preference)))))
-     (let [ch (if shared (greenlet.tasklet.Channel/shared name) (greenlet.tasklet.Channel/confined name))]
+     (let [ch (if shared (greenlet.tasklet.Channel/shared ^String name (int room)) (greenlet.tasklet.Channel/confined ^String name (int room)))]
        (when preference (.setPreference ch (Long/signum preference)))
        (ReducibleChannel. ch)))))
 
@@ -170,6 +175,33 @@
   ([options]
    (check-options options [:threadblock] "run-all!")
    (Tasklet/runAll (boolean (:threadblock options)))))
+
+(defn run-for!
+  "Runs the others as `run-all!` does, but for so many seconds at most: the tasklet in which the time is used up is the last. The others
+  keep their places, so that the next call goes on where this one has ended: a frame of a game. Returns how many of the others can run,
+  and have been left.
+
+      (do (tasklet) (tasklet) (run-for! 10))   ;=> 0
+
+  With `clock`, a function of no arguments, the time is what that says, in seconds.
+
+      (let [time (atom 0)]
+        (dotimes [_ 5] (tasklet (swap! time inc)))
+        (run-for! 2 #(deref time)))   ;=> 3"
+  ([seconds] (Tasklet/runFor (duration seconds)))
+  ([seconds clock]
+   (let [clock (the-function clock "the clock of run-for!")]
+     (Tasklet/runFor (duration seconds) (reify LongSupplier (getAsLong [_] (Math/round (* 1e9 (double (clock))))))))))
+
+(defn run-n!
+  "Runs the others as `run-all!` does, but for `n` turns at most: each is from where a tasklet goes on to where it gives way or ends.
+  Returns how many of the others can run, and have been left.
+
+      (do (dotimes [_ 5] (tasklet)) [(run-n! 2) (run-n! 9)])   ;=> [3 0]"
+  [n]
+  (when-not (int? n)
+    (throw (IllegalArgumentException. (str "run-n! takes a number of turns; got " (pr-str n)))))
+  (Tasklet/runN (long n)))
 
 (defn insert!
   "Appends `t` to the ring, unless it is there; `v` is what its pending `schedule-remove!` or `switch!` returns. Any thread may
@@ -374,6 +406,41 @@
   (.setScheduleAll (the-channel ch "the argument of set-schedule-all!") (boolean on))
   ch)
 
+(defn set-error-handler!
+  "Has `f` called with what would end `t` with an exception, as the last that `t` does, and nobody else hear of it; what `f` throws takes
+  its place. nil for none: then the exception comes out of `run-all!`. Returns `t`.
+
+      (let [t (tasklet (throw (Exception. \"broken\")))]
+        (set-error-handler! t #(println (ex-message %)))
+        (run-all!))   ; prints broken"
+  [t f]
+  (when-not (or (nil? f) (ifn? f))
+    (throw (IllegalArgumentException. (str "an error handler must be a function of an exception; got " (pr-str f)))))
+  (doto (the-tasklet t "the first argument of set-error-handler!")
+    (.setErrorHandler (when f (reify Consumer (accept [_ e] (f e)))))))
+
+(defn accounting!
+  "Has this thread keep accounts of its tasklets from now on, for `account`; nil to end that. `:stacks` notes the stack of whoever makes
+  one, too; `true` does not. Returns nil.
+
+      (do (accounting! true) (accounting! nil))   ;=> nil"
+  [how]
+  (when-not (contains? #{nil false true :stacks} how)
+    (throw (IllegalArgumentException. (str "accounting is true, :stacks or nil; got " (pr-str how)))))
+  (Tasklet/accounting (boolean how) (= :stacks how)))
+
+(defn account
+  "What `t` has used, where its thread keeps accounts: a map of :run-time, :switches (how often it was given the thread),
+  :longest-hold, :spawned-by and, if asked for, :spawned-at; times in seconds. nil if there is none.
+
+      (do (accounting! true)
+          (let [t (tasklet (schedule!))]
+            (run-all!)
+            (accounting! nil)
+            (select-keys (account t) [:switches :spawned-by])))   ;=> {:switches 2, :spawned-by \"main\"}"
+  [t]
+  (account-map (.account (the-tasklet t "the argument of account"))))
+
 (defn set-channel-callback!
   "Has `f` called for every operation on a channel in this thread, before it happens, as (f channel tasklet sending? will-block?).
   nil for none. Returns the function before, or nil. It must not use channels or switch itself; what it throws comes out of the
@@ -512,6 +579,13 @@
       (let [ch (channel)] (tasklet (send! ch 1)) (schedule!) (balance ch))   ;=> 1"
   [ch]
   (.balance (the-channel ch "the argument of balance")))
+
+(defn buffered
+  "How many values lie in the buffer of `ch`.
+
+      (let [ch (channel {:buffer 2})] (send! ch :a) (buffered ch))   ;=> 1"
+  [ch]
+  (.buffered (the-channel ch "the argument of buffered")))
 
 (defn queue
   "The tasklet that has waited longest on `ch`; nil if nobody waits.

@@ -1,6 +1,7 @@
 package greenlet.tasklet;
 
 import greenlet.Greenlet;
+import java.util.ArrayDeque;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.concurrent.locks.ReentrantLock;
@@ -8,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Where tasklets meet: a value goes from one that sends to one that receives, and whoever comes first waits for the other.
- * Nothing is ever kept in between.
+ * Nothing is kept in between, unless the channel is made with a buffer: then who sends waits only while that is full, and who
+ * receives only while it is empty. A value goes through the buffer without a switch.
  *
  * <pre>{@code
  * Channel<String> words = Channel.confined();
@@ -78,6 +80,9 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   private static final int RECEIVE = -1;
   private static final Object END = new Object();
 
+  /** In a buffer, which takes no null. */
+  private static final Object NULL = new Object();
+
   private static int count;
 
   private final @Nullable String name;
@@ -89,6 +94,10 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
 
   private volatile @Nullable Ring iterating;
 
+  /** What has been sent and not received; with no room, empty for ever. */
+  private final ArrayDeque<Object> buffer = new ArrayDeque<>(0);
+
+  private final int room;
   private @Nullable Tasklet first;
   private @Nullable Tasklet last;
   private int balance;
@@ -96,9 +105,13 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   private volatile boolean scheduleAll;
   private volatile boolean closing;
 
-  private Channel(@Nullable ReentrantLock lock, @Nullable String name) {
+  private Channel(@Nullable ReentrantLock lock, @Nullable String name, int room) {
+    if (room < 0)
+      throw new IllegalArgumentException(
+          "a channel's buffer has room for 0 values or more: got " + room);
     this.lock = lock;
     this.name = name;
+    this.room = room;
     synchronized (END) {
       number = name == null ? ++count : 0;
     }
@@ -122,7 +135,19 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
    * @return the channel
    */
   public static <T extends @Nullable Object> Channel<T> confined(@Nullable String name) {
-    return new Channel<>(null, name);
+    return confined(name, 0);
+  }
+
+  /**
+   * A new channel with a buffer, for the tasklets of one thread, that which first sends or receives.
+   *
+   * @param name what messages call it; null for a name that is made up
+   * @param room how many values it keeps that nobody has received yet
+   * @param <T> the type of the values
+   * @return the channel
+   */
+  public static <T extends @Nullable Object> Channel<T> confined(@Nullable String name, int room) {
+    return new Channel<>(null, name, room);
   }
 
   /**
@@ -143,7 +168,19 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
    * @return the channel
    */
   public static <T extends @Nullable Object> Channel<T> shared(@Nullable String name) {
-    return new Channel<>(new ReentrantLock(), name);
+    return shared(name, 0);
+  }
+
+  /**
+   * A new channel with a buffer, for the tasklets of any threads.
+   *
+   * @param name what messages call it; null for a name that is made up
+   * @param room how many values it keeps that nobody has received yet
+   * @param <T> the type of the values
+   * @return the channel
+   */
+  public static <T extends @Nullable Object> Channel<T> shared(@Nullable String name, int room) {
+    return new Channel<>(new ReentrantLock(), name, room);
   }
 
   /**
@@ -264,6 +301,20 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   }
 
   /**
+   * How many values lie in its buffer.
+   *
+   * @return the number of those that have been sent and not received
+   */
+  public int buffered() {
+    lock();
+    try {
+      return buffer.size();
+    } finally {
+      unlock();
+    }
+  }
+
+  /**
    * The one that has waited longest.
    *
    * @return the tasklet; null if nobody waits
@@ -359,12 +410,12 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   }
 
   /**
-   * Whether it has been closed and nobody waits.
+   * Whether it has been closed, its buffer is empty, and nobody waits.
    *
    * @return true if nothing can happen here any more
    */
   public boolean isClosed() {
-    return closing && queue() == null;
+    return closing && queue() == null && buffered() == 0;
   }
 
   /**
@@ -393,8 +444,10 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   @Override
   public String toString() {
     int n = balance;
+    int kept = buffer.size();
     return "Channel["
         + name()
+        + (kept == 0 ? "" : ", " + kept + " buffered")
         + (n == 0 ? "" : n > 0 ? ", " + n + " sending" : ", " + -n + " receiving")
         + (closing ? ", closed]" : "]");
   }
@@ -417,6 +470,12 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     lock();
     try {
       partner = direction * balance < 0 ? living() : null;
+      if (room > 0 && direction == RECEIVE && !buffer.isEmpty()) return fromBuffer(here, partner);
+      if (partner == null && direction == SEND && hasRoom()) {
+        if (closing) throw isClosedTo(me, direction);
+        buffer.add(cargo == null ? NULL : cargo);
+        return null;
+      }
       if (partner == null) {
         if (closing && mayEnd) return END;
         requireWaiting(here, me, direction);
@@ -451,6 +510,22 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     return got;
   }
 
+  private boolean hasRoom() {
+    return buffer.size() < room;
+  }
+
+  /** What comes next; the first that waits to send, if there is one, has room now. */
+  private @Nullable Object fromBuffer(Ring here, @Nullable Tasklet sender) {
+    Object next = buffer.poll();
+    if (sender != null) {
+      dequeue(sender);
+      buffer.add(sender.value == null ? NULL : sender.value);
+      sender.value = null;
+      wake(here, sender);
+    }
+    return next == NULL ? null : next;
+  }
+
   /** Makes {@code t} runnable, which has been served. */
   private static void wake(Ring here, Tasklet t) {
     if (t.ring == here) here.wake(t);
@@ -478,14 +553,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   }
 
   private void requireWaiting(Ring here, Tasklet me, int direction) {
-    if (closing)
-      throw new IllegalStateException(
-          me
-              + " cannot "
-              + verb(direction)
-              + " "
-              + this
-              + ": nobody waits there, and it is closed");
+    if (closing) throw isClosedTo(me, direction);
     if (me.blockTrap())
       throw new IllegalStateException(
           me
@@ -497,12 +565,18 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
     here.requireSwitching(verb(direction), name());
   }
 
+  private IllegalStateException isClosedTo(Tasklet me, int direction) {
+    return new IllegalStateException(
+        me + " cannot " + verb(direction) + " " + this + ": nobody waits there, and it is closed");
+  }
+
   private void tell(Ring here, int direction) {
     here.requireNoCallback(verb(direction), name());
     boolean willBlock;
     lock();
     try {
-      willBlock = direction * balance >= 0 || living() == null;
+      boolean isAlone = direction * balance >= 0 || living() == null;
+      willBlock = isAlone && !(direction == SEND ? hasRoom() : !buffer.isEmpty());
     } finally {
       unlock();
     }

@@ -1,16 +1,22 @@
 package greenlet.tasklet;
 
+import greenlet.Account;
 import greenlet.Greenlet;
 import greenlet.RootLocal;
 import greenlet.Scheduler;
+import greenlet.Snapshot;
 import java.lang.ref.WeakReference;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.ConcurrentModificationException;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.LinkedTransferQueue;
 import java.util.function.BiConsumer;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -19,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * them. Within a task of another scheduler, such as a hub's, they are the tasklets of that task: the ring waits in that
  * scheduler when none of them can run. All but {@link #post} is for the thread itself.
  */
-final class Ring implements AutoCloseable {
+final class Ring implements AutoCloseable, Snapshot.Source {
   /*
    * The ring is Stackless's: the one that runs is its head; who is appended comes in before the head; who is switched to
    * becomes the head, and the others keep their places. A tasklet is suspended wherever it called a scheduling operation,
@@ -62,6 +68,14 @@ final class Ring implements AutoCloseable {
   @Nullable BiConsumer<? super Tasklet, ? super Tasklet> scheduleCallback;
   Channel.@Nullable Callback channelCallback;
   private boolean callsBack;
+
+  /** Whether accounts are kept, or a budget is in force. */
+  private boolean isWatched;
+
+  private boolean keepsAccounts;
+  private boolean keepsStacks;
+  private @Nullable Budget budget;
+  LongSupplier clock = System::nanoTime;
 
   private Ring() {
     main = new Tasklet(this, root);
@@ -181,7 +195,8 @@ final class Ring implements AutoCloseable {
    * Suspends {@code from}, on whose stack this is called, and lets {@code to} run, which is in the ring. Returns when from
    * is resumed: null; or if the switch was refused, why, and nobody else has run.
    */
-  private @Nullable Throwable transfer(Tasklet from, Tasklet to) {
+  private @Nullable Throwable transfer(Tasklet from, Tasklet target) {
+    Tasklet to = isWatched ? watch(from, target) : target;
     if (to == from) return null;
     Tasklet before = head;
     long switchesBefore = switches;
@@ -196,11 +211,14 @@ final class Ring implements AutoCloseable {
       if (switches == switchesBefore && !to.greenlet.isDead()) {
         head = before;
         current = from;
+        if (to != target) unlink(to, Tasklet.State.PAUSED);
+        if (isWatched) enters(from);
         return t;
       }
       thrown = t;
     }
     switches++;
+    if (isWatched) enters(from);
     if (head != from) resumedByHand(from, thrown);
     else if (thrown != null) from.error = thrown; // by a SwitchListener
     return null;
@@ -209,6 +227,7 @@ final class Ring implements AutoCloseable {
   /** On a new tasklet's stack, first thing. */
   void begin() {
     switches++;
+    if (isWatched) enters(current);
   }
 
   /** {@code t} runs, because somebody switched to its greenlet instead of leaving that to this class. */
@@ -298,7 +317,7 @@ final class Ring implements AutoCloseable {
 
   @Nullable Object schedule() {
     drain();
-    if (count > 1 || callsBack) {
+    if (count > 1 || callsBack || isWatched) {
       requireSwitching("schedule", null);
       refuseIf(transfer(current, after(current)));
     }
@@ -334,6 +353,117 @@ final class Ring implements AutoCloseable {
     } finally {
       runners.removeLastOccurrence(me);
     }
+  }
+
+  /** Runs the others as {@link #runAll} does, but not beyond {@code limit}; returns how many of them can run then. */
+  int run(Budget limit) {
+    Tasklet me = current;
+    Budget outer = budget;
+    limit.begin(me, clock.getAsLong());
+    budget = limit;
+    isWatched = true;
+    runners.addLast(me);
+    try {
+      drain();
+      while (count > 1 && !limit.isUsedUp(clock)) pause("run the others");
+    } finally {
+      runners.removeLastOccurrence(me);
+      budget = outer;
+      isWatched = keepsAccounts || outer != null;
+    }
+    return count - 1;
+  }
+
+  /** How much the others may run until who has asked for that goes on. */
+  static final class Budget {
+    private final long nanos;
+    private final long turns;
+    private @Nullable Tasklet runner;
+    private long begun;
+    private long taken;
+
+    /** {@code nanos}, {@code turns}: what is used up first ends it. */
+    Budget(long nanos, long turns) {
+      this.nanos = nanos;
+      this.turns = turns;
+    }
+
+    private void begin(Tasklet me, long now) {
+      runner = me;
+      begun = now;
+    }
+
+    private boolean isUsedUp(LongSupplier clock) {
+      return taken >= turns || (nanos != Long.MAX_VALUE && clock.getAsLong() - begun >= nanos);
+    }
+  }
+
+  /**
+   * {@code from} is about to be left for {@code to}. Returns who goes on instead: the one that has set a budget, if that is used up; it
+   * comes in before the other, which so is the first in the next frame.
+   */
+  private Tasklet watch(Tasklet from, Tasklet to) {
+    Tasklet next = to;
+    Budget limit = budget;
+    if (limit != null && limit.runner != null && from != limit.runner) {
+      if (to != limit.runner && limit.isUsedUp(clock)) next = runnerInPlaceOf(to, limit.runner);
+    }
+    if (limit != null && next != limit.runner) limit.taken++;
+    if (keepsAccounts && next != from) {
+      from.waitsSince = clock.getAsLong();
+      if (from.account != null) from.account.end(from.waitsSince);
+    }
+    return next;
+  }
+
+  /** Not so while another one waits within, who is to hear of the others' end first. */
+  private Tasklet runnerInPlaceOf(Tasklet to, Tasklet runner) {
+    if (boss() != runner || runner.state != Tasklet.State.PAUSED) return to;
+    link(runner, to);
+    return runner;
+  }
+
+  private void enters(Tasklet t) {
+    if (!keepsAccounts) return;
+    if (t.account == null) t.account = new Account(null, List.of());
+    t.account.begin(clock.getAsLong());
+  }
+
+  void account(boolean keeps, boolean withStacks) {
+    keepsAccounts = keeps;
+    keepsStacks = keeps && withStacks;
+    isWatched = keeps || budget != null;
+    if (keeps) enters(current);
+  }
+
+  /** Of a tasklet that is being made here. */
+  @Nullable Account newAccount() {
+    if (!keepsAccounts) return null;
+    return new Account(current.name(), keepsStacks ? List.of(current.stackTrace()) : List.of());
+  }
+
+  boolean keepsAccounts() {
+    return keepsAccounts;
+  }
+
+  /** Those that can run, in their order, and then those that wait, but for main if it is alone. */
+  @Override
+  public void tell(Snapshot.Listener listener) {
+    Set<Tasklet> all = new LinkedHashSet<>();
+    Tasklet t = head;
+    int most = 2 * count + FEW; // another thread may look, while the ring changes
+    for (int i = 0; t != null && i < most; i++) {
+      all.add(t);
+      t = t.next;
+      if (t == head) break;
+    }
+    try {
+      waiting().forEach(all::add);
+    } catch (ConcurrentModificationException e) {
+      // some may be missing
+    }
+    if (all.size() == 1 && all.contains(main)) return;
+    for (Tasklet each : all) listener.add(each.snapshot(), each == main ? null : each.greenlet);
   }
 
   void insert(Tasklet t, @Nullable Object value) {
@@ -467,6 +597,7 @@ final class Ring implements AutoCloseable {
         raise(next = boss(), e);
       }
     }
+    if (isWatched && thrown == null) next = watch(t, next);
     head = next;
     current = next;
     Scheduler.setSuccessor(placeOf(next));

@@ -1,5 +1,6 @@
 package greenlet.tasklet;
 
+import greenlet.Account;
 import greenlet.Greenlet;
 import org.jspecify.annotations.Nullable;
 
@@ -36,6 +37,11 @@ abstract class RingNode {
 
   /** Where it is suspended: its own greenlet or another that it uses. Null when it has ended. */
   @Nullable Greenlet at;
+
+  /** What it has used, if somebody has asked; and since when it waits, or has last given way. */
+  @Nullable Account account;
+
+  long waitsSince;
 
   /** Whether the ring knows it for one that may be waiting. */
   boolean enrolled;

@@ -1,10 +1,15 @@
 package greenlet.tasklet;
 
+import greenlet.Account;
 import greenlet.Body;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
+import greenlet.Snapshot;
+import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,6 +72,7 @@ public final class Tasklet extends RingNode {
   private @Nullable Body body;
   private @Nullable Object @Nullable [] args;
   private volatile boolean blockTrap;
+  private @Nullable Consumer<? super Throwable> errorHandler;
 
   /** The main tasklet. */
   Tasklet(Ring ring, Greenlet root) {
@@ -85,6 +91,7 @@ public final class Tasklet extends RingNode {
     this.ring = Ring.here();
     this.greenlet = Greenlet.of(this::live, ring.root, this.name);
     this.at = greenlet;
+    this.account = ring.newAccount();
   }
 
   /**
@@ -195,6 +202,60 @@ public final class Tasklet extends RingNode {
    */
   public static void runAll(boolean threadblock) {
     Ring.here().runAll(threadblock);
+  }
+
+  /**
+   * Runs the others as {@link #runAll()} does, but for so long at most: when the time is over, the tasklet that runs then is the last,
+   * and comes to where it next gives way. The others keep their places, so that the next call goes on where this one has ended. For
+   * a frame of a game. Calls nest, and the innermost returns first.
+   *
+   * @param limit how long
+   * @return how many of the others can run, and have been left
+   */
+  public static int runFor(Duration limit) {
+    return runFor(limit, System::nanoTime);
+  }
+
+  /**
+   * As {@link #runFor(Duration)}, by a clock of the caller's.
+   *
+   * @param limit how long
+   * @param clock tells the time in nanoseconds; it is also that of the accounts from now on
+   * @return how many of the others can run, and have been left
+   */
+  public static int runFor(Duration limit, LongSupplier clock) {
+    if (limit == null || !limit.isPositive())
+      throw new IllegalArgumentException(
+          "tasklets run for a time above zero; got " + limit + ". runAll sets no limit");
+    if (clock == null)
+      throw new IllegalArgumentException("there is no clock to run tasklets by: got null");
+    Ring here = Ring.here();
+    here.clock = clock;
+    return here.run(new Ring.Budget(limit.toNanos(), Long.MAX_VALUE));
+  }
+
+  /**
+   * Runs the others as {@link #runAll()} does, but for so many turns at most: each is from where a tasklet goes on to where it gives
+   * way or ends. See {@link #runFor(Duration)}.
+   *
+   * @param turns how many turns
+   * @return how many of the others can run, and have been left
+   */
+  public static int runN(long turns) {
+    if (turns < 1)
+      throw new IllegalArgumentException(
+          "tasklets run for 1 turn or more; got " + turns + ". runAll sets no limit");
+    return Ring.here().run(new Ring.Budget(Long.MAX_VALUE, turns));
+  }
+
+  /**
+   * Begins to keep accounts of the calling thread's tasklets, or ends that; see {@link #account}.
+   *
+   * @param keep whether to
+   * @param stacks whether to note the stack of whoever makes a tasklet, which costs some time at each
+   */
+  public static void accounting(boolean keep, boolean stacks) {
+    Ring.here().account(keep, stacks);
   }
 
   /**
@@ -459,6 +520,62 @@ public final class Tasklet extends RingNode {
   }
 
   /**
+   * What it has used, where its thread {@linkplain #accounting keeps accounts}. May be called from any thread.
+   *
+   * @return the account; null if none is kept, or it has had no turn since
+   */
+  public @Nullable Account account() {
+    return account;
+  }
+
+  /**
+   * How it stands: looked at, without switching to it. May be called from any thread.
+   *
+   * @return its snapshot, by itself
+   */
+  public Snapshot snapshot() {
+    Account known = account;
+    Greenlet where = at;
+    return new Snapshot(
+        "tasklet",
+        name,
+        how(),
+        null,
+        0,
+        waiting(),
+        !isAlive() || where == null ? null : Snapshot.placeOf(where),
+        known == null ? null : known.spawnedBy());
+  }
+
+  private Snapshot.@Nullable Waiting waiting() {
+    Channel<?> on = channel;
+    if (state != State.BLOCKED || on == null || !isAlive()) return null;
+    boolean isTimed = ring.keepsAccounts() && account != null;
+    return new Snapshot.Waiting(
+        (sends ? "a receiver on " : "a sender on ") + on.name(),
+        isTimed ? Duration.ofNanos(ring.clock.getAsLong() - waitsSince) : null,
+        false);
+  }
+
+  private String how() {
+    return switch (ring.hasEnded() ? State.DEAD : state) {
+      case DEAD -> "dead";
+      case PAUSED -> "paused";
+      case BLOCKED -> "blocked";
+      case SCHEDULED -> isCurrent() ? "current" : "scheduled";
+    };
+  }
+
+  /**
+   * Has an exception that would end this tasklet go to a handler, and nobody else hear of it; what the handler throws takes its place.
+   *
+   * @param handler called in this tasklet, as the last that it does; null for none: then the exception comes out of {@link #runAll}
+   */
+  public void setErrorHandler(@Nullable Consumer<? super Throwable> handler) {
+    errorHandler = handler;
+  }
+
+  /**
    * Whether it must not block.
    *
    * @return see {@link #setBlockTrap}
@@ -483,10 +600,8 @@ public final class Tasklet extends RingNode {
     boolean ended = ring.hasEnded();
     String what =
         switch (ended ? State.DEAD : state) {
-          case DEAD -> "dead";
-          case PAUSED -> "paused";
           case BLOCKED -> waitsFor();
-          case SCHEDULED -> isCurrent() ? "current" : "scheduled";
+          default -> how();
         };
     return "Tasklet[%s, %s, thread %s%s]"
         .formatted(name, what, ring.threadName(), ended ? ", which has ended" : "");
@@ -523,6 +638,20 @@ public final class Tasklet extends RingNode {
 
   // What the ring does with it
 
+  /** What is left of {@code t} for others to hear of. */
+  private @Nullable Throwable handled(Throwable t) {
+    Consumer<? super Throwable> handler = errorHandler;
+    if (handler == null) return t;
+    try {
+      handler.accept(t);
+      return null;
+    } catch (GreenletExit e) {
+      return null;
+    } catch (Throwable e) {
+      return e;
+    }
+  }
+
   /** All that happens on its greenlet's stack. */
   @SuppressWarnings("NullAway") // it runs once
   private @Nullable Object live(@Nullable Object... none) {
@@ -538,7 +667,7 @@ public final class Tasklet extends RingNode {
     } catch (GreenletExit e) {
       // ends it quietly
     } catch (Throwable t) {
-      thrown = t;
+      thrown = handled(t);
     }
     body = null;
     args = null;

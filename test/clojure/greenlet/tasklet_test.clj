@@ -240,7 +240,7 @@
      (refused #"unknown options \[:nme\]" #(tasklet* inc {:nme "x"}))
      (refused #":name of a tasklet must be a string; got :x" #(tasklet* inc {:name :x}))
      (refused #"must be a map; got :shared" #(channel :shared))
-     (refused #"unknown options \[:buffer\]" #(channel {:buffer 1}))
+     (refused #"unknown options \[:buffered\]" #(channel {:buffered 1}))
      (refused #":shared is true or false; got 1" #(channel {:shared 1}))
      (refused #"must be an integer; got 0.5" #(channel {:preference 0.5}))
      (refused #"must be an integer; got nil" #(t/set-preference! (channel) nil))
