@@ -9,7 +9,7 @@
   Run           `run` `run*`; `hub` `hub-on` `execute!` `on-failure!`; `in-host`
   Tasks         `spawn` `spawn-later` `spawn-in`; `join` `result` `kill!` `interrupt!` `link` `raw-link`; `joinall` `killall`
   Ask           `current-task` `tasks` `task?` `task-name` `done?` `ready?` `successful?` `exception` `stack` `now`
-                `deadlocks`
+                `deadlocks` `stats` `account` `accounting!`; greenlet.repl shows all that runs
   Wait          `sleep!` `await!` `offload` `wait` `iwait`; `Awaitable` with `wake!` and `fail!`; `waiter`
   Channels      `readable!` `writable!` `close-channel!`; sockets and more are in greenlet.io
   Bound         `timeout` `scope` `no-switch`, and `timeout*` `scope*` `no-switch*`
@@ -22,7 +22,8 @@
   how a task has variables of its own. What asks about a task, waits for it, links to it or ends it may be called from any thread;
   elsewhere than in the task's hub, the caller's own hub waits. What lies between tasks is for the tasks of one hub; other threads
   send to it by what `await!` waits for, or by `execute!`."
-  (:require [greenlet.argument :refer [check-options duration leading-options re-export refuse shown the-function unwrapped]]
+  (:require [greenlet.argument :refer [account-map check-options duration in-seconds leading-options re-export refuse shown the-function the-name
+                                       unwrapped]]
             [greenlet.generator :as generator]
             [greenlet.hub.pool :as pool]
             [greenlet.hub.sync])
@@ -65,11 +66,54 @@
 
 ;; Running
 
-(def ^:private run-options [:time :hold :patience :on-failure :raise-failures :watchdog :cooperative :grace :offload-bound])
+(def ^:private looking-options [:name :known :accounting :max-hold])
+
+(def ^:private run-options
+  (into [:time :hold :patience :on-failure :raise-failures :watchdog :cooperative :grace :offload-bound] looking-options))
+
+(defn accounting!
+  "Has `hub` keep accounts of its tasks from now on, for `account`; nil to end that. `:stacks` notes the stack of whoever spawns a task,
+  too, which costs time at each; `true` does not. Called in its thread. Returns `hub`.
+
+      (run (accounting! (hub) true)
+           (:spawned-by (account (spawn {:name \"worker\"} +))))   ; the name of this task
+      (run (accounting! (hub) :stacks)
+           (contains? (account (spawn +)) :spawned-at))   ;=> true"
+  ^Hub [hub how]
+  (when-not (contains? #{nil false true :stacks} how) (refuse "accounting is true, :stacks or nil; got " (shown how)))
+  (.accounting ^Hub hub (boolean how) (= :stacks how)))
+
+(defn account
+  "What `task` has used, where its hub keeps accounts: a map of :run-time, :switches (how often it was given the thread), :longest-hold,
+  :spawned-by and, if asked for, :spawned-at; times in seconds of real time. nil if there is none. Any thread may ask.
+
+      (run :accounting true
+        (let [t (spawn #(do (sleep! 0) (sleep! 0)))]
+          (join t)
+          (:switches (account t))))   ;=> 3"
+  [task]
+  (account-map (.account (the-task task "the argument of account"))))
+
+(defn stats
+  "The figures of `hub`, by default this thread's: a map of how many :tasks there are, and how many of them are :ready, :sleeping,
+  :waiting for something else than the time, or :blocked in the JDK; of the :timers that are set; of :rounds so far; and of the :lag of the
+  last timer that was due and the :most-lag, in seconds. Any thread may ask.
+
+      (run :time :virtual
+        (spawn sleep! 1)
+        (spawn await! (event))
+        (sleep! 0)
+        (select-keys (stats) [:tasks :sleeping :waiting]))   ;=> {:tasks 3, :sleeping 1, :waiting 1}"
+  ([] (stats (Hub/current)))
+  ([hub]
+   (when-not (instance? Hub hub) (refuse "the argument of stats must be a hub; got " (shown hub)))
+   (let [s (.stats ^Hub hub)]
+     {:tasks (.tasks s), :ready (.ready s), :sleeping (.sleeping s), :waiting (.waiting s), :blocked (.blocked s)
+      :timers (.timers s), :rounds (.rounds s), :lag (in-seconds (.lag s)), :most-lag (in-seconds (.mostLag s))})))
 
 (defn- with-options
   "`hub`, with those options that `run` and `hub-on` have in common."
-  ^Hub [^Hub hub {:keys [cooperative grace offload-bound watchdog]}]
+  ^Hub [^Hub hub {:keys [cooperative grace offload-bound watchdog name known accounting max-hold]}]
   (when cooperative (.cooperative hub))
   (when (some? grace)
     (when-not cooperative (refuse ":grace is for :cooperative true: no other hub has tasks that a kill cannot end"))
@@ -77,7 +121,12 @@
   (when (some? offload-bound)
     (when-not (int? offload-bound) (refuse ":offload-bound is a number of threads, 1 or more; got " (shown offload-bound)))
     (.offloadBound hub (int offload-bound)))
-  (if (some? watchdog) (.watchdog hub (duration watchdog)) hub))
+  (when (some? watchdog) (.watchdog hub (duration watchdog)))
+  (when-let [name (the-name name "a hub")] (.named hub name))
+  (when known (.known hub))
+  (when accounting (accounting! hub accounting))
+  (when (some? max-hold) (.maxHold hub (duration max-hold)))
+  hub)
 
 (defn- new-hub ^Hub [time hold patience]
   (case time
@@ -107,6 +156,11 @@
                      they have been killed, then gives them up; by default it waits, and logs who they are every ten seconds
     :offload-bound   how many calls `offload` runs at a time; further ones wait in order. By default 256, because the JDK makes no
                      more carriers of virtual threads
+    :name            a string, which the hub's text and greenlet.repl have
+    :known           true: `(greenlet.repl/tree :known)` shows the hub, which notes since when each task waits
+    :accounting      true or :stacks, as for `accounting!`
+    :max-hold        above 0: a task that has held the thread for longer than so many seconds of real time gets a Hub$HeldTooLong out of
+                     its next wait
 
       (run* #(now) {:time :virtual})   ;=> 0.0
       (run* #(do (spawn (fn [] (throw (Exception. \"broken\")))) (sleep! 1)) {:raise-failures true})   ; throws Exception: broken"
@@ -150,8 +204,10 @@
   "A new hub within an event loop of somebody else's: `executor`, a java.util.concurrent.Executor or a function of a
   Runnable, runs what it is given later, always in the same thread. The hub runs one round of ready tasks at a time, never
   blocks that thread, and runs as soon as it has tasks. Its timers are the JDK's, or those of `:timers`, a
-  ScheduledExecutorService. With `:cooperative true` blocking calls in its tasks give way, as for `run*`; `:watchdog` and
-  `:offload-bound` are those of `run*`, too. `spawn` takes it as `:hub`.
+  ScheduledExecutorService. With `:cooperative true` blocking calls in its tasks give way, as for `run*`; `:watchdog`,
+  `:offload-bound`, `:name`, `:known`, `:accounting` and `:max-hold` are those of `run*`, too. With `:turn` so many seconds, a turn ends
+  after the task in which they are over, so that the event loop stays smooth; what is left, which `stats` tells as :ready, comes first in
+  the next turn. `spawn` takes it as `:hub`.
 
       (let [loop (java.util.concurrent.Executors/newSingleThreadExecutor)]
         (try
@@ -162,13 +218,14 @@
   WrongThreadException there, and told to the handler of `on-failure!`."
   (^Hub [executor] (hub-on executor nil))
   (^Hub [executor options]
-   (check-options options [:timers :watchdog :cooperative :offload-bound] "hub-on")
-   (-> (Hub/on (cond
-                 (instance? java.util.concurrent.Executor executor) executor
-                 (ifn? executor) (reify java.util.concurrent.Executor (execute [_ r] (executor r)))
-                 :else (refuse "a hub runs on an Executor or a function of a Runnable; got " (shown executor)))
-               (:timers options))
-       (with-options options))))
+   (check-options options (into [:timers :watchdog :cooperative :offload-bound :turn] looking-options) "hub-on")
+   (let [on (Hub/on (cond
+                      (instance? java.util.concurrent.Executor executor) executor
+                      (ifn? executor) (reify java.util.concurrent.Executor (execute [_ r] (executor r)))
+                      :else (refuse "a hub runs on an Executor or a function of a Runnable; got " (shown executor)))
+                    (:timers options))]
+     (when (some? (:turn options)) (.turnTime on (duration (:turn options))))
+     (with-options on options))))
 
 (defn in-host
   "Calls `f` with `args` in the thread that runs this hub, outside of any task, while the current task waits; its value. In a

@@ -11,7 +11,7 @@
   Each is for the tasks of one hub. Tasks that wait are served in the order of their coming. A task that gives up, by a limit or a
   kill, takes nothing along. A call that would reach tasks which wait in another thread is a WrongThreadException and changes nothing; other
   threads use `greenlet.hub/execute!`."
-  (:require [greenlet.argument :refer [check-options duration refuse shown unwrapped]])
+  (:require [greenlet.argument :refer [check-options duration refuse shown the-name unwrapped]])
   (:import (clojure.lang Counted IReduceInit)
            (greenlet.argument Wrapper)
            (greenlet.hub AsyncResult Event Lock Pool Queue ResourcePool Semaphore)
@@ -83,11 +83,14 @@
 
 (defn lock
   "A lock for one task at a time, which may take it again while it has it, and gives it back as often. For `acquire!`,
-  `release!` and `holding`.
+  `release!` and `holding`. With `{:name \"…\"}` messages and snapshots of those who wait call it so.
 
-      (run (let [l (lock)] (holding l (holding l :twice))))   ;=> :twice"
-  ^Lock []
-  (Lock.))
+      (run (let [l (lock)] (holding l (holding l :twice))))   ;=> :twice
+      (str (lock {:name \"accounts\"}))   ;=> \"the lock accounts\""
+  (^Lock [] (Lock.))
+  (^Lock [options]
+   (let [name (the-name (:name (check-options options [:name] "a lock")) "a lock")]
+     (cond-> (Lock.) name (.named name)))))
 
 (defn acquire!
   "Takes a permit of the semaphore, or the lock; waits until there is one, not longer than `seconds`. Whether it has it.
@@ -170,6 +173,7 @@
     :size   how many have room in it; without, as many as memory has. With 0, each `put!` waits for a `take!`.
     :order  :fifo, the default; :lifo, the latest first; :priority, the least first, among equals the one put first.
     :by     a comparator for :priority, in place of `compare`
+    :name   a string, by which messages and snapshots of those who wait call it
 
       (run (let [q (queue {:size 1})]
              (spawn #(do (run! (partial put! q) (range 4)) (close! q)))
@@ -177,16 +181,18 @@
       (run (let [q (queue {:order :priority})] (run! #(put! q %) [3 1 2]) (close! q) (into [] q)))   ;=> [1 2 3]"
   ([] (queue nil))
   ([options]
-   (let [{:keys [size order by]} (check-options options [:size :order :by] "a queue")]
+   (let [{:keys [size order by name]} (check-options options [:size :order :by :name] "a queue")
+         name (the-name name "a queue")]
      (when-not (or (nil? size) (nat-int? size)) (refuse "the :size of a queue is 0 or more; got " (shown size)))
      (when-not (contains? #{nil :fifo :lifo :priority} order) (refuse "the :order of a queue is :fifo, :lifo or :priority; got " (shown order)))
      (when (and by (not= order :priority)) (refuse ":by is for a queue with :order :priority"))
      (when-not (or (nil? by) (instance? Comparator by)) (refuse ":by is a comparator; got " (shown by)))
-     (let [size (long (or size Long/MAX_VALUE))]
-       (CountedQueue. (case order
-                        (nil :fifo) (Queue/fifo size)
-                        :lifo (Queue/lifo size)
-                        :priority (Queue/priority ^Comparator (or by compare) size)))))))
+     (let [size (long (or size Long/MAX_VALUE))
+           ^Queue made (case order
+                         (nil :fifo) (Queue/fifo size)
+                         :lifo (Queue/lifo size)
+                         :priority (Queue/priority ^Comparator (or by compare) size))]
+       (CountedQueue. (if name (.named made name) made))))))
 
 (defn put!
   "Adds `v` to the queue; waits until there is room. nil. IllegalStateException if the queue has been closed, also meanwhile.

@@ -69,6 +69,7 @@
     greenlet.io.server [greenlet.hub greenlet.io.socket greenlet.io.server]
     greenlet.event [greenlet.hub greenlet.event]
     greenlet.tasklet [greenlet.tasklet]
+    greenlet.repl [greenlet.repl]
     greenlet.bridge [greenlet.bridge]
     greenlet.async [greenlet.async [clojure.core.async :as async] [greenlet.core :as g] [greenlet.hub :as hub]]})
 
