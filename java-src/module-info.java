@@ -1,6 +1,7 @@
 /**
  * Greenlets for the JVM, in the package {@link greenlet}, and libraries on top of them. Each of these packages uses the public
- * API of {@link greenlet} and nothing of the others, but for {@code greenlet.io}, which stands on {@code greenlet.hub}.
+ * API of {@link greenlet} and nothing of the others, but for {@code greenlet.io} and {@code greenlet.trace}, which stand on {@code
+ * greenlet.hub}.
  */
 module greenlet {
   requires static org.jspecify;
@@ -10,4 +11,5 @@ module greenlet {
   exports greenlet.hub;
   exports greenlet.io;
   exports greenlet.tasklet;
+  exports greenlet.trace;
 }

@@ -239,13 +239,21 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
       puller = state.current();
       entered = false;
       if (stack == null) stack = state.engine().generatorStack(this, confined);
-      stack.resume(here);
+      if (state.listener == null) stack.resume(here);
+      else resumeTold(here, state.listener, stack);
       started = true;
     } catch (Throwable t) {
       refuse(t);
     } finally {
       puller = null;
     }
+  }
+
+  private void resumeTold(Context here, SwitchListener listener, GeneratorStack stack) {
+    Greenlet me = ThreadState.of(here).current();
+    listener.onPull(name(), me);
+    stack.resume(here);
+    listener.onYield(name(), me, ready ? value : null, over);
   }
 
   /** Throws what ended the body, once. */

@@ -11,6 +11,8 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -94,6 +96,11 @@ public record Snapshot(
      */
     void add(Snapshot snapshot, @Nullable Greenlet greenlet);
   }
+
+  /** Those of the JDK's whose text is about themselves alone. */
+  private static final Pattern OF_JDK =
+      Pattern.compile(
+          "(java\\.(lang|time|net|nio|io|util\\.concurrent\\.locks)|sun\\.nio)\\..*|java\\.util\\.(UUID|concurrent\\.CompletableFuture)");
 
   private static final List<WeakReference<Source>> KNOWN = new ArrayList<>();
 
@@ -232,13 +239,15 @@ public record Snapshot(
 
   /**
    * A text for people that is had without risk, in any thread: that of strings, numbers, keywords, and of what this library and the
-   * JDK have, but for collections; of everything else the class. For a text may realise a lazy sequence, or never end.
+   * JDK have, but for what may contain something; of everything else the class. For a text may realise a lazy sequence, or never end.
    *
    * @param what anything
    * @return its text
    */
   public static String textOf(@Nullable Object what) {
     if (what == null) return "nothing";
+    if (what instanceof SwitchArgs several)
+      return several.stream().map(Snapshot::textOf).collect(Collectors.joining(", ", "[", "]"));
     Class<?> of = what.getClass();
     try {
       if (isHarmless(what, of.getName())) return what.toString();
@@ -255,7 +264,7 @@ public record Snapshot(
         || className.equals("clojure.lang.Keyword")
         || className.equals("clojure.lang.Symbol")
         || (className.startsWith("greenlet.") && isOfLibrary(what.getClass()))
-        || (className.startsWith("java.") && !(what instanceof Iterable) && !(what instanceof Map));
+        || OF_JDK.matcher(className).matches();
   }
 
   private static boolean isOfLibrary(Class<?> of) {

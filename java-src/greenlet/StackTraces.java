@@ -13,7 +13,7 @@ final class StackTraces {
       Pattern.compile(
           "greenlet\\.((Greenlet|Generator|Cursor|\\w*Traversal|ThreadState|Scheduler|CooperativeTree|Context|Baton|GeneratorThread"
               + "|\\w*Engine|PullerScheduler|VirtualThreads|ScopedValues|ThinLocks|LeakDetector|Probe|RootLocal|core|generator|event|async)([.$].*)?"
-              + "|(hub|tasklet|bridge)(\\$.*|\\.(?!\\w+Test\\b).*)?)");
+              + "|(hub|tasklet|bridge|trace|repl)(\\$.*|\\.(?!\\w+Test\\b).*)?)");
   private static final Pattern MECHANISM = // of the JDK's, that lies between frames of ours
       Pattern.compile(
           "jdk\\.internal\\.vm\\.(Continuation|ScopedValueContainer).*|java\\.lang\\.(ScopedValue|VirtualThread).*");

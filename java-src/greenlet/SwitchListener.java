@@ -1,5 +1,7 @@
 package greenlet;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * Sees every transfer of control between the greenlets of one thread.
  *
@@ -26,4 +28,38 @@ public interface SwitchListener {
    *     Where the target was about to start, its body then never runs
    */
   void onSwitch(Event event, Greenlet origin, Greenlet target) throws Throwable;
+
+  /**
+   * The same with what is being delivered; this is what the library calls. By default it calls the one without.
+   *
+   * @param event what is being delivered
+   * @param origin the greenlet that control came from
+   * @param target the current greenlet
+   * @param sent the value, null for none, a {@link SwitchArgs} for several; or the exception
+   * @throws Throwable as above
+   */
+  default void onSwitch(Event event, Greenlet origin, Greenlet target, @Nullable Object sent)
+      throws Throwable {
+    onSwitch(event, origin, target);
+  }
+
+  /**
+   * The body of a generator is about to go on, because somebody has asked for its next element. Called on the stack of who asks, which
+   * must not pull itself here. What it throws comes out of the pull.
+   *
+   * @param traversal the name of that run of the body
+   * @param puller the current greenlet
+   */
+  default void onPull(String traversal, Greenlet puller) {}
+
+  /**
+   * The body of a generator has yielded, or has ended. Called on the stack of who has asked for its next element.
+   *
+   * @param traversal the name of that run of the body
+   * @param puller the current greenlet
+   * @param value the element; null at the end
+   * @param isAtEnd whether the body has ended
+   */
+  default void onYield(
+      String traversal, Greenlet puller, @Nullable Object value, boolean isAtEnd) {}
 }

@@ -125,7 +125,7 @@ final class ThreadState extends Context.Group {
       value = null;
       error = null;
       if (listener == null) return;
-      Throwable failure = tell(listener, null);
+      Throwable failure = tell(listener, null, null);
       if (failure != null) // there is no switch that it could come out of
       thread.getUncaughtExceptionHandler().uncaughtException(thread, failure);
     }
@@ -284,18 +284,22 @@ final class ThreadState extends Context.Group {
     Throwable thrown = error;
     value = null;
     if (thrown != null) error = null;
-    if (listener != null) thrown = tell(listener, thrown);
+    if (listener != null) thrown = tell(listener, sent, thrown);
     if (thrown != null) throw thrown;
     return sent;
   }
 
   @SuppressWarnings("NullAway") // whoever departed saw the listener
-  private @Nullable Throwable tell(SwitchListener listener, @Nullable Throwable thrown) {
+  private @Nullable Throwable tell(
+      SwitchListener listener, @Nullable Object sent, @Nullable Throwable thrown) {
     Greenlet from = origin;
     origin = null;
     try {
       listener.onSwitch(
-          thrown == null ? SwitchListener.Event.SWITCH : SwitchListener.Event.THROW, from, current);
+          thrown == null ? SwitchListener.Event.SWITCH : SwitchListener.Event.THROW,
+          from,
+          current,
+          thrown == null ? SwitchArgs.received(sent) : thrown);
       return thrown;
     } catch (Throwable t) {
       this.listener = null;

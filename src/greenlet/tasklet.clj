@@ -9,7 +9,7 @@
   Take turns    `schedule!` `schedule-remove!` `run-all!` `run-for!` `run-n!`; `insert!` `remove!` `run-now!` `switch!` `throw!` `kill!`
   Talk          `send!` `receive!` `send-exception!` `send-sequence!`; `reduce`, `seq` …; `close!` `open!`
   Arrange       `set-preference!` `set-schedule-all!` `set-block-trap!` `switch-trap!` `set-schedule-callback!`
-                `set-channel-callback!` `set-error-handler!` `accounting!`
+                `set-channel-callback!` `on-error!` `accounting!`
   Ask           `current` `main` `run-count`; `alive?` `paused?` `scheduled?` `blocked?` `current?` `main?` `thread` `stack`
                 `block-trap?` `account` `tasklet?`; `balance` `buffered` `queue` `preference` `schedule-all?` `closing?` `closed?` `shared?` `channel?`
 
@@ -406,17 +406,17 @@
   (.setScheduleAll (the-channel ch "the argument of set-schedule-all!") (boolean on))
   ch)
 
-(defn set-error-handler!
+(defn on-error!
   "Has `f` called with what would end `t` with an exception, as the last that `t` does, and nobody else hear of it; what `f` throws takes
   its place. nil for none: then the exception comes out of `run-all!`. Returns `t`.
 
       (let [t (tasklet (throw (Exception. \"broken\")))]
-        (set-error-handler! t #(println (ex-message %)))
+        (on-error! t #(println (ex-message %)))
         (run-all!))   ; prints broken"
   [t f]
   (when-not (or (nil? f) (ifn? f))
     (throw (IllegalArgumentException. (str "an error handler must be a function of an exception; got " (pr-str f)))))
-  (doto (the-tasklet t "the first argument of set-error-handler!")
+  (doto (the-tasklet t "the first argument of on-error!")
     (.setErrorHandler (when f (reify Consumer (accept [_ e] (f e)))))))
 
 (defn accounting!
@@ -437,7 +437,7 @@
           (let [t (tasklet (schedule!))]
             (run-all!)
             (accounting! nil)
-            (select-keys (account t) [:switches :spawned-by])))   ;=> {:switches 2, :spawned-by \"main\"}"
+            (select-keys (account t) [:switches :spawned-by])))   ;=> {:switches 1, :spawned-by \"main\"}"
   [t]
   (account-map (.account (the-tasklet t "the argument of account"))))
 

@@ -74,7 +74,7 @@
 
 (deftest ^:consumers each-jar-has-its-part
   (is (set/subset? #{"greenlet/core.clj" "greenlet/generator.clj" "greenlet/hub.clj" "greenlet/tasklet.clj" "greenlet/bridge.clj"
-                     "greenlet/test.clj" "greenlet/repl.clj" "clj-kondo.exports/greenlet-clj/greenlet-clj/config.edn"}
+                     "greenlet/test.clj" "greenlet/repl.clj" "greenlet/trace.clj" "clj-kondo.exports/greenlet-clj/greenlet-clj/config.edn"}
                    (entries (jar "greenlet-clj"))))
   (is (= [] (filter #(re-find #"\.(class|java)$" %) (entries (jar "greenlet-clj")))))
   (is (= [] (filter #(re-find #"\.clj|^clj" %) (entries (jar "greenlet-core"))))))

@@ -70,6 +70,7 @@
     greenlet.event [greenlet.hub greenlet.event]
     greenlet.tasklet [greenlet.tasklet]
     greenlet.repl [greenlet.repl]
+    greenlet.trace [greenlet.trace]
     greenlet.bridge [greenlet.bridge]
     greenlet.async [greenlet.async [clojure.core.async :as async] [greenlet.core :as g] [greenlet.hub :as hub]]})
 

@@ -40,7 +40,7 @@ class LayersTest {
 
   @Test
   @DisplayName(
-      "The core knows no library, and no library another one; but greenlet.io stands on greenlet.hub")
+      "The core knows no library, and no library another one; but greenlet.io and greenlet.trace stand on greenlet.hub")
   void libraries() {
     noClasses()
         .that()
@@ -59,7 +59,7 @@ class LayersTest {
     }
     noClasses()
         .that()
-        .resideInAPackage("greenlet.io")
+        .resideInAnyPackage("greenlet.io", "greenlet.trace")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage("greenlet.tasklet", "greenlet.bridge")
@@ -122,7 +122,7 @@ class LayersTest {
             Set.of("Greenlet", "Parking", "Scheduler", "SwitchListener", "ThreadState"),
             Set.of("Cursor", "Generator", "PulledTraversal", "PushedTraversal", "Traversal")),
         circlesOf("greenlet"));
-    for (String library : List.of("hub", "io", "tasklet", "bridge")) {
+    for (String library : List.of("hub", "io", "tasklet", "bridge", "trace")) {
       Set<Set<String>> circles = circlesOf("greenlet." + library);
       assertTrue(circles.stream().allMatch(circle -> circle.size() <= 5), circles::toString);
     }

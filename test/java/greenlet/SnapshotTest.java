@@ -168,7 +168,8 @@ class SnapshotTest {
     assertEquals("a wait", Snapshot.textOf("a wait"));
     assertEquals("nothing", Snapshot.textOf(null));
     assertEquals("a java.util.ArrayList", Snapshot.textOf(new ArrayList<>(List.of(never))));
-    assertTrue(Snapshot.textOf(Stream.of(never)).startsWith("java.util.stream."));
+    assertTrue(Snapshot.textOf(Stream.of(never)).startsWith("a java.util.stream."));
+    assertEquals("a java.util.Optional", Snapshot.textOf(java.util.Optional.of(never)));
     Function<Object, Object> f = x -> x;
     assertEquals("a function", Snapshot.textOf(f));
   }
