@@ -4,6 +4,7 @@
  * greenlet.hub}.
  */
 module greenlet {
+  requires static jdk.jfr;
   requires static org.jspecify;
 
   exports greenlet;

@@ -53,12 +53,27 @@ final class PulledTraversal<T extends @Nullable Object> extends Traversal<T> imp
   @Override
   public void run() {
     entered = true;
+    if (FlightRecorder.ARE_POSSIBLE && FlightRecorder.Run.isWanted()) {
+      runRecorded();
+      return;
+    }
     try {
       failure = runBody(ThreadState.context());
     } catch (Throwable t) {
       failure = t;
     }
     over = true;
+  }
+
+  private void runRecorded() {
+    Object begun = FlightRecorder.Run.begun();
+    try {
+      failure = runBody(ThreadState.context());
+    } catch (Throwable t) {
+      failure = t;
+    }
+    over = true;
+    FlightRecorder.Run.ended(begun, name(), failure);
   }
 
   @Override

@@ -187,6 +187,8 @@ final class ThreadState extends Context.Group {
     }
     boolean starts = to.enter(this);
     depart(from, to, sent, thrown);
+    if (FlightRecorder.ARE_POSSIBLE && FlightRecorder.Switch.isWanted())
+      FlightRecorder.Switch.happened(from.name(), to.name(), thrown != null);
     if (to != from) {
       try {
         engine().transfer(this, stackOf(from), stackOf(to), from);

@@ -33,6 +33,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
     /** Whether a greenlet of its own has the control: not so between the leaving of one and the going on of the next. */
     boolean isRunning();
 
+    /** Begins to tell the Flight Recorder what happens, or ends that; returns whether it does. */
+    boolean setRecorded(boolean isRecorded);
+
     /** No greenlet follows the one before: the thread may be about to sleep. */
     void pauses();
 
@@ -64,6 +67,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Not final, so that tests can count what is done with it. */
   ReadyQueue ready = new ReadyQueue();
+
+  /** Whether the tenant tells the Flight Recorder what happens. */
+  private boolean isRecorded;
 
   /** How many rounds there have been. */
   private long rounds;
@@ -312,6 +318,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   /** Begins a round. */
   private void collect() {
     rounds++;
+    if (FlightRecords.areWanted() != isRecorded) isRecorded = tenant.setRecorded(!isRecorded);
     beginRound();
     if (!inboxIsEmpty()) readInbox();
     if (!timers.isEmpty()) timers.fire(now());

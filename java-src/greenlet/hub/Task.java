@@ -146,6 +146,9 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   /** What it has used, if somebody has asked. */
   @Nullable Account account;
 
+  /** For the Flight Recorder: a FlightRecords.OfTask, if a recording wants any. */
+  @Nullable Object records;
+
   /** The greenlet that has given way, and is ready. */
   @Nullable Greenlet gaveWay;
 
@@ -826,11 +829,14 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     return this + (pending == null ? "" : " waits for " + pending);
   }
 
+  /** How it has ended. */
+  String ending() {
+    Throwable thrown = exception();
+    return thrown == null ? "successful" : thrown instanceof GreenletExit ? "killed" : "failed";
+  }
+
   private String state() {
-    if (outcome != null) {
-      Throwable thrown = exception();
-      return thrown == null ? "successful" : thrown instanceof GreenletExit ? "killed" : "failed";
-    }
+    if (outcome != null) return ending();
     if (!started) return "unstarted";
     return scheduler.current == this ? "running" : blocked != null ? "blocked" : "suspended";
   }

@@ -588,6 +588,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
    */
   final class Observation {
     private Task.Listener[] listeners = {};
+    private boolean isRecorded;
     private boolean keepsAccounts;
     private boolean keepsStacks;
 
@@ -624,11 +625,22 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
         StackTraceElement[] at = keepsStacks && by != null ? by.stackTrace() : NO_FRAMES;
         task.account = new Account(by == null ? null : by.name(), List.of(at));
       }
+      if (isRecorded)
+        task.records =
+            new FlightRecords.OfTask(hub.name(), task.name(), by == null ? null : by.name());
       if (listeners.length > 0) tell(task, listener -> listener.onSpawn(task, by));
+    }
+
+    private static FlightRecords.OfTask recordsOf(Task<?> task) {
+      Object records = task.records;
+      if (records == null)
+        task.records = records = new FlightRecords.OfTask(task.hub().name(), task.name(), null);
+      return (FlightRecords.OfTask) records;
     }
 
     void begins(Task<?> task) {
       if (times()) accountOf(task).begin(enters());
+      if (isRecorded) recordsOf(task).enters();
       if (listeners.length > 0) tell(task, listener -> listener.onBegin(task));
     }
 
@@ -636,6 +648,10 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
       Waiter<?> waiter = me.waiter;
       if (me.gaveWay == null) check(me);
       leaves(me);
+      Object awaited = waiter == null ? null : waiter.waitsFor;
+      if (isRecorded && me.gaveWay == null && awaited != null)
+        recordsOf(me).leaves(awaited, awaited instanceof SelectableChannel);
+      else if (isRecorded) recordsOf(me).leaves(NEXT_TURN, false);
       if (listeners.length > 0) {
         Object what = me.gaveWay != null || waiter == null ? NEXT_TURN : waiter;
         if (me.gaveWay == null && waiter != null) waiting.put(waiter, me);
@@ -660,6 +676,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
 
     void blocks(Task<?> task, Blocked wait) {
       leaves(task);
+      if (isRecorded) recordsOf(task).leaves(wait.waiting().what(), false);
       if (listeners.length > 0) tell(task, listener -> listener.onWait(task, wait));
     }
 
@@ -671,11 +688,13 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     void resumes(Task<?> task) {
       task.isSinceExact = false;
       if (times()) accountOf(task).begin(enters());
+      if (isRecorded) recordsOf(task).enters();
       if (listeners.length > 0) tell(task, listener -> listener.onResume(task));
     }
 
     void ends(Task<?> task) {
       if (times() && task.account != null) task.account.end(leaves());
+      if (isRecorded) recordsOf(task).ends(task.ending());
       if (listeners.length > 0) tell(task, listener -> listener.onEnd(task));
     }
 
@@ -734,7 +753,8 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
 
   private void restObservation() {
     Observation none = observation;
-    if (none == null || none.times() || none.listeners.length > 0 || isKnown) return;
+    if (none == null || none.times() || none.isRecorded || none.listeners.length > 0 || isKnown)
+      return;
     observation = null;
     for (Task<?> task : tasks()) task.isSinceExact = false;
   }
@@ -745,6 +765,13 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     observed();
     isKnown = true;
     Snapshot.know(hub);
+  }
+
+  @Override
+  public boolean setRecorded(boolean isRecorded) {
+    observed().isRecorded = isRecorded;
+    restObservation();
+    return isRecorded;
   }
 
   void addListener(Task.Listener listener) {
