@@ -260,6 +260,24 @@ class TaskletTest {
   }
 
   @RootTest
+  @DisplayName("switchTo: itself is no switch; one that is blocked is refused, whatever the trap")
+  void switchToItselfOrBlocked() {
+    Channel<String> channel = Channel.confined();
+    Tasklet blocked = Tasklet.of(() -> trace.add(channel.receive()), "blocked").insert();
+    Tasklet.schedule();
+    for (int trap : new int[] {0, 1}) {
+      Tasklet.switchTrap(trap);
+      assertNull(Tasklet.current().switchTo());
+      assertEquals(CURRENT, state(Tasklet.current()));
+      assertRefused(IllegalStateException.class, blocked::switchTo, "cannot switch to", "blocked");
+    }
+    Tasklet.switchTrap(-1);
+    assertEquals(-1, channel.balance());
+    channel.send("served");
+    assertEquals(List.of("served"), trace);
+  }
+
+  @RootTest
   @DisplayName("scheduleRemove: main comes back when nobody else can run")
   void scheduleRemove() {
     assertNull(Tasklet.scheduleRemove());
