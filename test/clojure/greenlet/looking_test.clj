@@ -4,11 +4,12 @@
             [clojure.string :as str]
             [clojure.test :refer [deftest is testing use-fixtures]]
             [greenlet.core :as g]
+            [greenlet.examples.pictures :as pictures]
             [greenlet.hub :as hub]
             [greenlet.repl :as repl]
             [greenlet.tasklet :as t]
             [greenlet.test :refer [check-leaks]]
-            [greenlet.watchdog :refer [on-each-root]]))
+            [greenlet.watchdog :refer [leaves-suspended on-each-root]]))
 
 (set! *warn-on-reflection* true)
 
@@ -94,6 +95,17 @@
      (is (= [:tasklet "main" "current"] ((juxt :kind :name :state) (datafy (t/current)))))
      (with-open [c (g/cursor (g/generator (g/yield! 1)))]
        (is (str/starts-with? (:text (datafy c)) "Cursor["))))))
+
+(deftest the-pictures-of-the-documentation
+  (let [sources (leaves-suspended "seqs of generators that are walked to their middle" (pictures/sources))]
+    (is (= (set (map #(str % ".svg") (keys sources)))
+           (set (filter #(str/ends-with? % ".svg") (.list (java.io.File. "doc/pictures"))))) "bin/pictures has drawn each")
+    (doseq [[name source] sources]
+      (testing name
+        (is (str/starts-with? source "@startuml\nparticipant"))
+        (is (< 4 (count (str/split-lines source))))))
+    (is (str/includes? (sources "kitchen") "hnote over p3 : waits for the lock stove of Task[Ann, suspended]"))
+    (is (re-find #"(?m)^p2 --> p1 : " (sources "walk")))))
 
 (deftest wrong-arguments
   (is (thrown-with-msg? IllegalArgumentException #"what can be looked at is a greenlet.*; got :all" (repl/tree :all)))
