@@ -6,7 +6,7 @@
             [greenlet.examples.crawler :as crawler]
             [greenlet.examples.faulty-site :refer [with-site]]
             [greenlet.examples.jobs :as jobs]
-            [greenlet.hub :refer [await! result run sleep! spawn tasks]]
+            [greenlet.hub :refer [await! result run sleep! spawn tasks timeout]]
             [greenlet.servers :refer [database]]
             [greenlet.watchdog :as watchdog])
   (:import (com.sun.management UnixOperatingSystemMXBean)
@@ -50,7 +50,7 @@
 (defn- sample
   "The numbers of tasks, descriptors and threads, and the bytes of the live heap, once the other sides have heard that all is over."
   [{:keys [chat]} {:keys [open]}]
-  (while (or (seq @chat) (pos? (long @open))) (sleep! 0.001))
+  (timeout 60 (while (or (seq @chat) (pos? (long @open))) (sleep! 0.001)))
   (sleep! 0.1)
   [(count (tasks)) (descriptors) (threads) (heap)])
 
