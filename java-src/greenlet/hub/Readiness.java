@@ -58,6 +58,9 @@ final class Readiness implements Sleeper {
   /** Whether the thread has just slept, and so has looked. */
   private boolean hasLooked;
 
+  /** How many channels were ready when it last slept. */
+  private int found;
+
   /** Whether a channel has been closed whose descriptor the selector still holds. */
   private volatile boolean holdsClosed;
 
@@ -341,7 +344,10 @@ final class Readiness implements Sleeper {
   public void sleep(long nanos) {
     try {
       holdsClosed = false;
-      selector.select(Readiness::happened, millis(nanos));
+      // lets those go on who have just been answered, so that more of their requests are found at a
+      // time
+      if (found > 1 && !Thread.currentThread().isVirtual()) Thread.yield();
+      found = selector.select(Readiness::happened, millis(nanos));
       hasLooked = true;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
