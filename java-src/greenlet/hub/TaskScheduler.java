@@ -676,7 +676,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
 
     void blocks(Task<?> task, Blocked wait) {
       leaves(task);
-      if (isRecorded) recordsOf(task).leaves(wait.waiting().what(), false);
+      if (isRecorded) recordsOf(task).leaves("the JDK", false);
       if (listeners.length > 0) tell(task, listener -> listener.onWait(task, wait));
     }
 

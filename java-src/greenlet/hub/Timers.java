@@ -13,7 +13,7 @@ final class Timers {
   private final TreeSet<Timer> timers = new TreeSet<>();
   private long made;
 
-  /** By how much the last timers that were due came too late, and at most so far. */
+  /** By how much the last timer that was due came too late, and at most so far. */
   private long lag;
 
   private long mostLag;
@@ -69,11 +69,10 @@ final class Timers {
   /** Does what is due at {@code now}. */
   void fire(long now) {
     Headroom.require();
-    if (next() > now) return;
-    lag = now - next();
-    mostLag = Math.max(mostLag, lag);
     while (!timers.isEmpty() && next() <= now) {
       Timer timer = timers.first();
+      lag = now - timer.time;
+      if (lag > mostLag) mostLag = lag;
       try {
         timer.action.run();
       } catch (VirtualMachineError e) { // it stays, and fires again
