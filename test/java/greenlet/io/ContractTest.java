@@ -10,7 +10,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.UnixOperatingSystemMXBean;
+import greenlet.Greenlet;
 import greenlet.GreenletExit;
+import greenlet.SwitchListener;
 import greenlet.hub.Event;
 import greenlet.hub.Hub;
 import greenlet.hub.Task;
@@ -214,6 +216,37 @@ class ContractTest {
       } catch (IOException e) {
         // TLS has not been closed in order
       }
+    });
+  }
+
+  @RootTest
+  @DisplayName("A write that is stalled takes no processor: its task has no turn in vain")
+  void stalledWrite() {
+    onEach(pair -> {
+      Greenlet[] writing = new Greenlet[1];
+      Task<?> writer =
+          Hub.current()
+              .spawn(
+                  "writer",
+                  () -> {
+                    writing[0] = Greenlet.current();
+                    assertThrows(SocketException.class, () -> writeForEver(pair.near()));
+                  });
+      giveWay();
+      int[] turns = {1};
+      SwitchListener before =
+          Greenlet.setListener((event, origin, target) -> {
+            if (target == writing[0]) turns[0]++;
+          });
+      for (int i = 0; i < 500 && turns[0] > 0; i++) { // it may fill the buffers in several steps
+        turns[0] = 0;
+        Hub.sleep(Duration.ofMillis(20));
+      }
+      Greenlet.setListener(before);
+      assertEquals(0, turns[0]);
+      assertFalse(writer.isDone());
+      pair.near().close();
+      writer.join();
     });
   }
 
