@@ -55,8 +55,14 @@
        :location (some-> (.getFirstHeader response "Location") .getValue)
        :text (when (= 200 status) (text-of (.getEntity response) most-bytes))})))
 
+(defn- same-site
+  "Where `link`, on the page at `uri`, leads to; nil if that is another site, or nowhere."
+  ^URI [^URI uri ^String link]
+  (let [to (try (.resolve uri link) (catch IllegalArgumentException _))]
+    (when (and to (= (.getAuthority uri) (.getAuthority ^URI to))) to)))
+
 (defn- follow
-  "The page, wherever it has moved to. An IOException if another try may help."
+  "The page, wherever on its site it has moved to. An IOException if another try may help."
   [^URI uri {:keys [hops] :as options}]
   (loop [uri uri, left (long hops)]
     (let [{:keys [status location] :as answer} (ask uri options)]
@@ -65,7 +71,7 @@
         (<= 500 (long status)) (throw (IOException. (str "status " status)))
         (not location) (give-up (str "status " status))
         (zero? left) (give-up (str "more than " hops " redirects"))
-        :else (recur (.resolve uri ^String location) (dec left))))))
+        :else (recur (or (same-site uri location) (give-up (str "moved to " location))) (dec left))))))
 
 (defn- fetch
   "A map of :tries and of a page's :uri and :text, or of why it was :given-up."
@@ -84,11 +90,8 @@
 
 ;; All pages
 
-(defn- links [{:keys [^URI uri text]}]
-  (for [[_ link] (re-seq #"(?i)\bhref\s*=\s*[\"']([^\"'#]*)" (str text))
-        :let [to (try (.resolve uri ^String link) (catch IllegalArgumentException _))]
-        :when (and to (= (.getAuthority uri) (.getAuthority ^URI to)))]
-    to))
+(defn- links [{:keys [uri text]}]
+  (keep (fn [[_ link]] (same-site uri link)) (re-seq #"(?i)\bhref\s*=\s*[\"']([^\"'#]*)" (str text))))
 
 (defn crawl
   "Gets the page at `start`, an address, and those of the same site that it leads to. A map by address of maps: of :tries and, where a

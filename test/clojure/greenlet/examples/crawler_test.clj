@@ -36,6 +36,7 @@
     "long" [3 "ConnectionClosedException: Premature end of Content-Length"]
     "endless" [1 "more than 100000 bytes"]
     "circle/1" [1 "more than 5 redirects"]
+    "away" [1 "moved to http://elsewhere.invalid/"]
     "missing" [1 "status 404"]
     "garbage" [3 "ParseException"]}))
 

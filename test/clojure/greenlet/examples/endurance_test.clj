@@ -60,7 +60,7 @@
     (loop [samples []]
       (if (< (System/nanoTime) end)
         (let [all (mapv spawn [#(chat! servers) #(crawl! (:url site)) work!])]
-          (is (= [true 38 200] (mapv result all)))
+          (is (= [true 39 200] (mapv result all)))
           (recur (conj samples (sample servers site))))
         samples))))
 

@@ -33,7 +33,7 @@
 
 (def ^:private front
   (page (str/join (for [to ["/a" "b" "/moved" "/flaky" "/broken" "/slow" "/drip" "/reset" "/silent" "/half" "/half-chunk" "/long" "/short"
-                            "/endless" "/circle/1" "/missing" "/garbage" "http://elsewhere.invalid/" "mailto:a@b.invalid" "/a#there" "/bad uri"]]
+                            "/endless" "/circle/1" "/away" "/missing" "/garbage" "http://elsewhere.invalid/" "mailto:a@b.invalid" "/a#there" "/bad uri"]]
                     (str "<a href=\"" to "\">" to "</a>\n")))))
 
 (defn- answer
@@ -58,6 +58,7 @@
     "/short" (write socket (str/replace (page "four") "Length: 4" "Length: 3"))
     "/endless" (do (write socket chunked)
                    (while true (write socket (in-chunk (str/join (repeat 1000 "<a href='/more'>"))))))
+    "/away" (write socket (redirect "http://elsewhere.invalid/"))
     "/circle/1" (write socket (redirect "/circle/2"))
     "/circle/2" (write socket (redirect "/circle/1"))
     "/garbage" (write socket "How do you do?\r\n\r\n")
