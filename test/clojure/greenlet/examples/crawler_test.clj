@@ -14,7 +14,7 @@
 
 (def ^:private workers 8)
 
-(def ^:private options {:workers workers, :tries 3, :pause 0.01, :seconds 1.5, :hops 5, :most-bytes 100000})
+(def ^:private options {:workers workers, :tries 3, :pause 0.01, :seconds 2.5, :hops 5, :most-bytes 100000})
 
 (def ^:private expected
   "Of each path how often it was tried and, where it was given up, why."
@@ -27,8 +27,8 @@
     "short" [1 nil]
     "flaky" [3 nil]
     "broken" [3 "IOException: status 503"]
-    "slow" [3 "more than 1.5 seconds"]
-    "drip" [3 "more than 1.5 seconds"]
+    "slow" [3 "more than 2.5 seconds"]
+    "drip" [3 "more than 2.5 seconds"]
     "reset" [3 "SocketException: Connection reset"]
     "silent" [3 "NoHttpResponseException"]
     "half" [3 "ParseException: Invalid header"]
@@ -48,6 +48,7 @@
 (deftest ^:continuation every-page-is-got-or-given-up
   (with-site workers
     (fn [{:keys [url asked most-open] :as site}]
+      (watchdog/call-in-thread #(run (crawler/crawl (str url "short") {:seconds 60}))) ; classes are loaded
       (let [[pages left] (watchdog/call-in-thread #(run [(crawler/crawl url options) (count (tasks))]))
             outcome (fn [path] (let [{:keys [tries given-up]} (pages (str url path))] [tries given-up]))]
         (is (= (set (keys expected)) (set (map #(subs % (count url)) (keys pages)))))

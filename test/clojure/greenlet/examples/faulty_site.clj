@@ -68,19 +68,22 @@
           (fn [] (write socket (page "one of many")))) ; once it no longer counts as open
       (write socket (status 404)))))
 
-(defn- handle [{:keys [asked open most-open many many-open] :as site} ^Socket socket]
-  (let [in (reader socket)
-        [_ path] (re-matches #"GET (\S+) HTTP/1.1" (read-line! in))
-        n (get (swap! asked update path (fnil inc 0)) path)]
-    (while (seq (read-line! in)))
-    (try
-      (swap! most-open max (swap! open inc))
-      (when (= many @open) (set-event! many-open))
-      (let [finish (try
-                     (answer socket path n site)
-                     (finally (swap! open dec)))]
-        (when finish (finish)))
-      (catch IOException _)))) ; the client has gone
+(defn- respond [{:keys [asked open most-open many many-open] :as site} socket path]
+  (let [n (get (swap! asked update path (fnil inc 0)) path)]
+    (swap! most-open max (swap! open inc))
+    (when (= many @open) (set-event! many-open))
+    (let [finish (try
+                   (answer socket path n site)
+                   (finally (swap! open dec)))]
+      (when finish (finish)))))
+
+(defn- handle [site socket]
+  (try
+    (let [in (reader socket)]
+      (when-let [request (read-line! in)]
+        (while (seq (read-line! in)))
+        (respond site socket (second (re-matches #"GET (\S+) HTTP/1.1" request)))))
+    (catch IOException _))) ; the client has gone
 
 (defn with-site
   "Calls `f` with a site that another thread serves: its :url, and atoms of how often each path was :asked for, how many requests are
