@@ -1,8 +1,8 @@
 (ns greenlet.examples.chat
   "A chat with rooms, for telnet and for browsers; `bin/chat` runs it.
 
-  What a client is told lies in a queue of its own, from which a task of its own writes. Nobody waits to tell. So who does not read fills
-  a queue, is cut off, and disturbs nobody."
+  Each client has a queue of lines to be told, and a task that writes them. To tell a client something is to put a line into its queue,
+  which never waits. A client that does not read has a full queue, is cut off, and disturbs nobody."
   (:require [clojure.java.io :as io]
             [clojure.string :as str]
             [greenlet.core :refer [engine generator yield!]]

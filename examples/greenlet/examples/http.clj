@@ -1,7 +1,7 @@
 (ns greenlet.examples.http
   "An HTTP/1.1 server over Apache's HttpCore. Each connection is a task; a handler is one of Ring's, from a map of the request to one of
-  the response, and may wait. The :body of a response is a string, an array of bytes, a File, an InputStream, a seq, nil, or what else can
-  be reduced, such as a generator: what it yields is sent at once, and it goes on when the client has taken that, or is ended if it left."
+  the response, and may wait. The :body of a response is a string, an array of bytes, a File, an InputStream, nil, a seq, or another
+  Iterable, such as a generator: what it yields is sent at once, and it goes on when the client has taken that, or is ended if it left."
   (:require [clojure.string :as str]
             [greenlet.hub :as hub :refer [await! current-task interrupt! join set-event! spawn timeout]]
             [greenlet.io :as io])
