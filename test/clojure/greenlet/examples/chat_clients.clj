@@ -76,26 +76,25 @@
   (remove #(str/starts-with? % "*") lines))
 
 (defn- converse
-  "What is said in a room with `n` members: this one enters it, and they all begin when `all` is set."
-  [servers name room n entered all]
-  (let [client (dial servers name room)]
-    (entered)
-    (await! all)
-    (dotimes [i sayings] (say client i))
-    (let [heard (into [] (comp (remove #(str/starts-with? % "*")) (take (* (long n) (long sayings)))) (repeatedly #(hear client)))]
-      (hang-up client)
-      heard)))
+  "What `client` hears in its room, of `n` members who all begin when `all` is set."
+  [client n all]
+  (await! all)
+  (dotimes [i sayings] (say client i))
+  (let [heard (into [] (comp (remove #(str/starts-with? % "*")) (take (* (long n) (long sayings)))) (repeatedly #(hear client)))]
+    (hang-up client)
+    heard))
 
 (defn converse-all
   "Has clients enter rooms, and say all that they have to when all of them are there, and `begin!` has been called. `rooms` is a map of a
   room to the names of its clients; in a room of `others`, a map, so many more are expected to speak. A map by room of what each of its
   clients has heard."
   [servers rooms {:keys [others begin!] :or {begin! (fn [])}}]
-  (let [left (atom (reduce + (map count (vals rooms))))
-        all (event)
-        entered #(when (zero? (long (swap! left dec))) (begin!) (set-event! all))
+  (let [all (event)
+        ;; one after the other: the lobby tells each who enters and leaves, and who is slow to hear of a hundred is cut off
         tasks (into {} (for [[room names] rooms]
-                         [room (mapv #(spawn converse servers % room (+ (count names) (get others room 0)) entered all) names)]))]
+                         [room (mapv #(spawn converse (dial servers % room) (+ (count names) (get others room 0)) all) names)]))]
+    (begin!)
+    (set-event! all)
     (update-vals tasks #(mapv result %))))
 
 (defn rooms-of
