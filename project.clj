@@ -49,7 +49,9 @@
                                   [org.clojure/data.json "2.5.1"]
                                   [org.apache.httpcomponents.core5/httpcore5 "5.4.4"]
                                   [io.netty/netty-transport "4.2.20.Final"]] ; for doc/network.md
-                   :source-paths ["examples"]
+                   :source-paths ["examples" "journal/src"]
+                   :java-source-paths ["journal/java-src/greenlet"] ; a JAR of its own, which bin/install makes
+                   :test-paths ["journal/test/clojure"]
                    :aliases ~publishing}
              :published ^:leaky {:dependencies [[greenlet-clj/greenlet-core ~version]]
                                  :java-source-paths ^:replace []}

@@ -26,7 +26,7 @@
     dir))
 
 (defn- clone [name]
-  (copied name "LICENSE" "bin" "build.clj" "deps.edn" "examples" "java-src" "pom.xml" "project.clj" "resources" "src"))
+  (copied name "LICENSE" "bin" "build.clj" "deps.edn" "examples" "java-src" "journal" "pom.xml" "project.clj" "resources" "src"))
 
 (defn- files-in [dir]
   (.listFiles (io/file dir)))
@@ -57,11 +57,11 @@
 (deftest ^:consumers where-nothing-is-installed-a-clone-compiles-java-itself
   (is (not (str/includes? (:out (printed [] (:compiled @*machine*))) "greenlet-core"))))
 
-(deftest ^:consumers lein-install-installs-both-jars
+(deftest ^:consumers lein-install-installs-all-jars
   (let [{:keys [err]} (printed [] (:installed @*machine*))]
-    (is (str/includes? err (str "installed greenlet-core and greenlet-clj " version " in "))))
-  (is (.isFile (jar "greenlet-core")))
-  (is (.isFile (jar "greenlet-clj"))))
+    (is (str/includes? err (str "installed greenlet-core, greenlet-clj and greenlet-journal " version " in "))))
+  (doseq [artifact ["greenlet-core" "greenlet-clj" "greenlet-journal"]]
+    (is (.isFile (jar artifact)))))
 
 ;; The JARs
 
@@ -90,6 +90,7 @@
   (doseq [[file before after] [["README.md" "[greenlet-clj \"" "\"]"]
                                ["README.md" "greenlet-clj:greenlet-core:" "`"]
                                ["examples/java/pom.xml" "<greenlet.version>" "</greenlet.version>"]
+                               ["journal/pom.xml" "<version>" "</version> <!--"]
                                ["test/consumer/leiningen/project.clj" "[greenlet-clj \"" "\"]"]]]
     (is (str/includes? (slurp file) (str before version after)) (str file "; pom.xml has the version"))))
 

@@ -1,0 +1,25 @@
+package greenlet.journal;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What is to be written for one program, all of it or nothing.
+ *
+ * @param id the program
+ * @param number the number that the program's next entry has to have. The store refuses the append if that number is taken, and
+ *     also if there is nothing at the number before
+ * @param entries the entries, in the order of their numbers, the first of which is {@code number}; may be empty where there is a park
+ *     record
+ * @param taken the numbers of the messages that these entries take out of the store
+ * @param park what the program waits for from here on, if it is going to be forgotten; null if it is run. It takes the place of the
+ *     park record that there was
+ */
+public record Append(
+    String id, long number, List<Entry> entries, List<Long> taken, @Nullable Park park) {
+  /** Copies the lists. */
+  public Append {
+    entries = List.copyOf(entries);
+    taken = List.copyOf(taken);
+  }
+}
