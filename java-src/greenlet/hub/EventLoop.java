@@ -13,11 +13,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /** The loop of a hub: in which order greenlets run, how time passes, and what the thread does while none is ready. */
-abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
+abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop, DrivenLoop {
   /*
    * A greenlet that waits or ends gives the control to the next one that is ready, directly. The loop is a greenlet of its
    * own, the parent of all tasks, and runs where nobody is ready. So if it finds that one of the tenant's is running, somebody
@@ -56,7 +57,13 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
     /** In that thread, when the round is over: does what was to be done there outside of the tenant's greenlets. */
     void serveHost();
+
+    /** The tasks that are ready, for people. */
+    String listedReady();
   }
+
+  /** How many tasks without a name there have been. */
+  private static final AtomicInteger TASKS = new AtomicInteger();
 
   private final Queue<Runnable> inbox = new ConcurrentLinkedQueue<>();
 
@@ -84,6 +91,9 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Of the thread that it runs in, while it does. */
   private volatile @Nullable Greenlet root;
+
+  /** That, while a driven hub within one of its tasks has the thread, and this one is not there. */
+  private volatile @Nullable Greenlet away;
 
   /** Runs while nobody is ready. */
   private @Nullable Greenlet loop;
@@ -166,6 +176,27 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   /** In its thread, when nobody was ready and somebody is. */
   void beginTurns() {}
 
+  /** What it is called in messages, if that is the same at every run. */
+  @Nullable String name() {
+    return null;
+  }
+
+  /** Makes up the name of a task. */
+  int nextTaskNumber() {
+    return TASKS.incrementAndGet();
+  }
+
+  /** In its thread: a task has been made, by another one if not null. */
+  void made(Object task, @Nullable Object maker) {}
+
+  /** From outside of its thread: refused, before anything is changed, where it takes nothing, or may not be reached from there. */
+  void requireReachable() {
+    DrivenLoop.requireOutside(tenant);
+  }
+
+  /** Refuses that a task waits for something outside of the hub, before anything is changed. */
+  void requireMayWaitForOutside(@Nullable Object what) {}
+
   // Beginning and end
 
   /** From now on it runs in the calling thread. */
@@ -211,7 +242,20 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Of the thread that it runs in. */
   final @Nullable Greenlet root() {
-    return root;
+    Greenlet here = root;
+    return here != null ? here : away;
+  }
+
+  /** A driven hub within one of its tasks is about to have the thread. */
+  final void leaveThread() {
+    away = root;
+    root = null;
+  }
+
+  /** It has had it. */
+  final void returnToThread() {
+    root = away;
+    away = null;
   }
 
   final boolean isHere() {
@@ -349,6 +393,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
 
   /** Has {@code action} run in its thread, when the next round begins; false if it has run and takes nothing. Called from any thread. */
   final boolean post(Runnable action) {
+    requireReachable();
     boolean isAdded = !isOver && inbox.add(action);
     if (isAdded && !isOver) {
       wake();
@@ -438,7 +483,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop {
   private static final String IMPATIENT =
       "has waited for %s of real time for what is outside of it, and its patience has come to an end";
 
-  private static final String NOTHING_LEFT =
+  static final String NOTHING_LEFT =
       "would wait for ever: no task is ready, no timer is set, and nobody waits for anything outside of it";
 
   /** In a thread that has nothing else to do. */

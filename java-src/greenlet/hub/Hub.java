@@ -79,7 +79,7 @@ public final class Hub implements Executor, Snapshot.Source {
   private @Nullable String name;
   private final EventLoop loop;
 
-  private Hub(EventLoop loop) {
+  Hub(EventLoop loop) {
     this.loop = loop;
     scheduler = new TaskScheduler(this, loop);
   }
@@ -1140,6 +1140,8 @@ public final class Hub implements Executor, Snapshot.Source {
 
   @Override
   public String toString() {
+    String name = loop.name();
+    if (name != null) return name;
     Greenlet root = loop.root();
     return (name == null ? "Hub@" + Integer.toHexString(hashCode()) : "Hub[" + name + "]")
         + (root == null ? "" : " of thread " + EventLoop.describe(root.thread()));

@@ -16,7 +16,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -95,8 +94,6 @@ public final class Task<T extends @Nullable Object> extends RingNode {
 
   /** When a blocked task that was interrupted is so once more: finally blocks, which may wait, have that long. */
   private static final Duration AGAIN = Duration.ofMillis(100);
-
-  private static final AtomicInteger COUNT = new AtomicInteger();
 
   private final TaskScheduler scheduler;
   private final @Nullable String name;
@@ -182,7 +179,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
       Scope.@Nullable Tasks home) {
     this.scheduler = scheduler;
     this.name = name;
-    this.number = name == null ? COUNT.incrementAndGet() : 0;
+    this.number = name == null ? scheduler.loop.nextTaskNumber() : 0;
     this.body = body;
     this.home = home;
     this.scope = home;
@@ -383,7 +380,10 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   public T result() {
     if (outcome == null) {
       Hub here = Hub.current();
-      if (here != scheduler.hub) return Hub.await(toCompletableFuture());
+      if (here != scheduler.hub) {
+        here.scheduler.loop.requireMayWaitForOutside(this);
+        return Hub.await(toCompletableFuture());
+      }
       asking++;
       try {
         join(here);
@@ -417,6 +417,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
    * @return the future, always the same: completed with the result, with the exception, or cancelled
    */
   public CompletableFuture<T> toCompletableFuture() {
+    scheduler.requireReachable();
     synchronized (this) {
       if (future != null) return future;
       future = new CompletableFuture<>();

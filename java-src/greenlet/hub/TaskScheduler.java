@@ -86,6 +86,8 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   <T extends @Nullable Object> T run(Callable<? extends T> body) {
     if (loop instanceof GuestLoop)
       throw new IllegalStateException(hub + " cannot be run: its executor does that");
+    if (loop instanceof DrivenLoop)
+      throw new IllegalStateException(hub + " cannot be run: its driver does that, in turns");
     if (loop.root() != null)
       throw new IllegalStateException(hub + " cannot be run: it runs already");
     Hub outer = Hub.OF_ROOT.get();
@@ -182,6 +184,39 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
       Scheduler.register(outerScheduler);
       restIfIdle();
     }
+  }
+
+  /** Driven by whoever calls this: one turn, in which the hub that is current here stands still. */
+  void turnWithin() {
+    Hub outer = Hub.OF_ROOT.get();
+    if (outer != null && outer.scheduler.isCooperative())
+      throw new IllegalStateException(
+          "%s cannot have a turn in %s, which is cooperative, and whose other tasks would run in the midst of it"
+              .formatted(hub, outer));
+    Scheduler outerScheduler = Scheduler.registered();
+    if (outer != null) outer.scheduler.loop.leaveThread();
+    loop.begin();
+    Hub.OF_ROOT.set(hub);
+    Scheduler.register(this);
+    current = null;
+    try {
+      loop.round();
+    } finally {
+      current = outsider;
+      restIfIdle();
+      loop.leaveThread();
+      Hub.OF_ROOT.set(outer);
+      Scheduler.register(outerScheduler);
+      if (outer != null) outer.scheduler.loop.returnToThread();
+    }
+  }
+
+  /** The main task of a driven hub, whose result somebody is going to ask for. */
+  <T extends @Nullable Object> Task<T> begin(String name, Callable<? extends T> body) {
+    Task<T> task = spawn(null, name, body);
+    task.isAsked();
+    main = task;
+    return task;
   }
 
   private void requireSameThread() {
@@ -500,6 +535,11 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     if (current == outsider) loop.wake();
   }
 
+  /** As {@link EventLoop#requireReachable}, in whichever thread. */
+  void requireReachable() {
+    if (!loop.isHere()) loop.requireReachable();
+  }
+
   private void requireTaken(boolean isTaken) {
     if (isTaken) return;
     throw new RejectedExecutionException(
@@ -513,6 +553,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   <T extends @Nullable Object> Task<T> spawn(
       @Nullable Duration delay, @Nullable String name, Callable<? extends T> body) {
     boolean isHere = loop.isHere();
+    if (!isHere) loop.requireReachable();
     Task<T> task = newTask(name, body, isHere && current != null ? current.scope : null);
     requireTaken(inThread(isHere, () -> add(task, delay)));
     return task;
@@ -530,6 +571,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     Greenlet parent = loop.greenletIfAny(); // read once: another thread may end the run
     // here, for its dynamic bindings
     task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name);
+    loop.made(task, current);
     return task;
   }
 
@@ -991,6 +1033,15 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     String listed =
         all.stream().limit(MOST_LISTED).map(Task::description).collect(Collectors.joining("; "));
     return listed + (all.size() > MOST_LISTED ? "; and more, " + all.size() + " in all" : "");
+  }
+
+  @Override
+  public String listedReady() {
+    return tasks().stream()
+        .filter(task -> task.waiter == null || task.waiter.isOver())
+        .limit(MOST_LISTED)
+        .map(Task::toString)
+        .collect(Collectors.joining(", "));
   }
 
   @Override

@@ -35,6 +35,7 @@ final class WaitQueue<T extends @Nullable Object> {
 
   static void requireThread(Waiter<?> waiter, String owner) {
     if (waiter.hub().isHere()) return;
+    waiter.hub().scheduler.loop.requireReachable();
     throw new WrongThreadException(
         "%s is for the tasks of one hub, and those of %s wait for it; other threads use execute (in Clojure execute!) of that hub"
             .formatted(owner, waiter.hub()));

@@ -53,9 +53,21 @@ public final class Waiter<T extends @Nullable Object> {
 
   /** {@code outside}: whether it is something that others than the tasks of the hub bring about. */
   Waiter(Hub hub, @Nullable Object what, boolean outside) {
+    if (outside) hub.scheduler.loop.requireMayWaitForOutside(what);
     this.hub = hub;
     this.waitsFor = what;
     this.outside = outside;
+  }
+
+  /** {@code what} is outside of the tasks, and the driver of the hub brings it about. */
+  private Waiter(Object what, Hub driven) {
+    hub = driven;
+    waitsFor = what;
+    outside = true;
+  }
+
+  static <T extends @Nullable Object> Waiter<T> forInput(Hub driven, Object what) {
+    return new Waiter<>(what, driven);
   }
 
   static Waiter<@Nullable Object> ofScheduler(Hub hub, Object what, boolean outside) {
@@ -134,8 +146,8 @@ public final class Waiter<T extends @Nullable Object> {
 
     /** Calls {@code call} in a virtual thread that holds a place, while the current task waits. */
     <T extends @Nullable Object> T call(Callable<? extends T> call) {
-      take();
       var over = new Waiter<T>(hub, call, true);
+      take();
       Thread thread;
       try {
         thread = over.start(() -> endAndGiveBack(over, call));
@@ -292,6 +304,7 @@ public final class Waiter<T extends @Nullable Object> {
   private boolean end(Object how) {
     TaskScheduler scheduler = hub.scheduler;
     boolean isHere = scheduler.loop.isHere();
+    if (!isHere) scheduler.loop.requireReachable();
     if (!OUTCOME.compareAndSet(this, null, how)) return false;
     if (!isHere) {
       scheduler.loop.post(this::ended);
@@ -338,6 +351,7 @@ public final class Waiter<T extends @Nullable Object> {
   public Thread wakeWith(Callable<? extends T> call, BooleanSupplier isComplete) {
     if (call == null)
       throw new IllegalArgumentException("nothing to run in another thread: got null");
+    hub.scheduler.loop.requireMayWaitForOutside(waitsFor);
     if (!isOver()) hub.scheduler.loop.poll(this, () -> endIfComplete(call, isComplete));
     return start(() -> endWith(call));
   }
