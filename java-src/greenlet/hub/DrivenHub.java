@@ -40,8 +40,8 @@ public final class DrivenHub {
     }
 
     @Override
-    public void made(Object task, @Nullable Object maker) {
-      driver.made((Task<?>) task, (Task<?>) maker);
+    public void made(Object task, @Nullable String name, @Nullable Object maker) {
+      driver.made((Task<?>) task, name, (Task<?>) maker);
     }
 
     @Override

@@ -22,7 +22,7 @@ final class DrivenLoop extends EventLoop {
 
     boolean deliver();
 
-    void made(Object task, @Nullable Object maker);
+    void made(Object task, @Nullable String name, @Nullable Object maker);
 
     /** Whether there is somebody to tell that all wait for ever. */
     boolean canBeStuck();
@@ -136,8 +136,8 @@ final class DrivenLoop extends EventLoop {
   }
 
   @Override
-  void made(Object task, @Nullable Object maker) {
-    inputs.made(task, maker);
+  void made(Object task, @Nullable String name, @Nullable Object maker) {
+    inputs.made(task, name, maker);
   }
 
   // What is refused

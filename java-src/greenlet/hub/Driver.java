@@ -26,7 +26,8 @@ public interface Driver {
    * A task has been made, and has not run.
    *
    * @param task the task
+   * @param name the name that it was given; null if its name is made up
    * @param maker the task that has made it; null if it was made in {@link #deliver}
    */
-  default void made(Task<?> task, @Nullable Task<?> maker) {}
+  default void made(Task<?> task, @Nullable String name, @Nullable Task<?> maker) {}
 }

@@ -187,7 +187,7 @@ abstract sealed class EventLoop permits EventLoop.OwnThread, GuestLoop, DrivenLo
   }
 
   /** In its thread: a task has been made, by another one if not null. */
-  void made(Object task, @Nullable Object maker) {}
+  void made(Object task, @Nullable String name, @Nullable Object maker) {}
 
   /** From outside of its thread: refused, before anything is changed, where it takes nothing, or may not be reached from there. */
   void requireReachable() {

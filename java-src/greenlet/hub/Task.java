@@ -822,6 +822,16 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     return "Task[" + name() + ", " + state() + "]";
   }
 
+  /**
+   * What it waits for. Called in the hub's thread.
+   *
+   * @return a text for people; null if it does not wait
+   */
+  public @Nullable String waitsFor() {
+    if (blocked != null) return blocked.toString();
+    return waiter == null || waiter.isOver() ? null : waiter.toString();
+  }
+
   /** What it waits for, too. */
   String description() {
     Waiter<?> pending = waiter;

@@ -571,7 +571,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     Greenlet parent = loop.greenletIfAny(); // read once: another thread may end the run
     // here, for its dynamic bindings
     task.greenlet = Greenlet.of(task::run, parent != null ? parent : Greenlet.current(), name);
-    loop.made(task, current);
+    loop.made(task, name, current);
     return task;
   }
 

@@ -17,7 +17,15 @@ import org.jspecify.annotations.Nullable;
  */
 public record Append(
     String id, long number, List<Entry> entries, List<Long> taken, @Nullable Park park) {
-  /** Copies the lists. */
+  /**
+   * Copies the lists.
+   *
+   * @param id the program
+   * @param number the number of the next entry
+   * @param entries the entries
+   * @param taken the numbers of messages
+   * @param park what the program waits for, or null
+   */
   public Append {
     entries = List.copyOf(entries);
     taken = List.copyOf(taken);

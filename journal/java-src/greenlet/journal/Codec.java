@@ -23,4 +23,32 @@ public interface Codec {
    * @return a new value
    */
   @Nullable Object decode(String text);
+
+  /**
+   * What is to be kept of an exception, besides its class and its message.
+   *
+   * @param failure what a step, or the program, has thrown
+   * @return a value that is encoded as others are; null for none, as by default
+   */
+  default @Nullable Object data(Throwable failure) {
+    return null;
+  }
+
+  /** For values that are strings, or null. */
+  Codec STRINGS =
+      new Codec() {
+        @Override
+        public String encode(@Nullable Object value) {
+          if (value == null) return "";
+          if (value instanceof String s) return "\"" + s;
+          throw new IllegalArgumentException(
+              "a value is a string or null here, as the codec has it; got "
+                  + value.getClass().getName());
+        }
+
+        @Override
+        public @Nullable String decode(String text) {
+          return text.isEmpty() ? null : text.substring(1);
+        }
+      };
 }

@@ -13,7 +13,11 @@ import org.jspecify.annotations.Nullable;
  */
 public record Message(
     long number, long time, @Nullable String name, @Nullable String key, @Nullable String value) {
-  /** Whether it cancels the program. */
+  /**
+   * Whether it cancels the program.
+   *
+   * @return true if it has no name
+   */
   public boolean isCancellation() {
     return name == null;
   }

@@ -12,12 +12,22 @@ public record Park(long due, Set<String> messages) {
   /** The time that does not come. */
   public static final long NEVER = Long.MAX_VALUE;
 
-  /** Copies the names. */
+  /**
+   * Copies the names.
+   *
+   * @param due when it is to be run
+   * @param messages the names of messages
+   */
   public Park {
     messages = Set.copyOf(messages);
   }
 
-  /** Whether {@code message} is one that it waits for: any cancellation is. */
+  /**
+   * Whether a message is one that it waits for.
+   *
+   * @param message the message
+   * @return true also for any cancellation
+   */
   public boolean awaits(Message message) {
     return message.name() == null || messages.contains(message.name());
   }

@@ -59,7 +59,7 @@ class DrivenHubTest {
     }
 
     @Override
-    public void made(Task<?> task, Task<?> maker) {
+    public void made(Task<?> task, String name, Task<?> maker) {
       trace.add((maker == null ? "" : maker.name() + "/") + task.name());
     }
   }
