@@ -67,6 +67,7 @@
     greenlet.io.process [greenlet.hub greenlet.io]
     greenlet.io.socket [greenlet.hub greenlet.io.socket]
     greenlet.io.server [greenlet.hub greenlet.io.socket greenlet.io.server]
+    greenlet.journal [greenlet.journal [greenlet.hub :as hub]]
     greenlet.event [greenlet.hub greenlet.event]
     greenlet.tasklet [greenlet.tasklet]
     greenlet.repl [greenlet.repl]

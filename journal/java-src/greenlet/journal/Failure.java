@@ -3,10 +3,13 @@ package greenlet.journal;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a journal has of an exception. As text: the class, the number of characters of the message or {@code -}, the message, the
- * encoded data, with a space between each.
+ * What a journal has of an exception: the value of an entry of kind {@code FAILURE} or {@code ERROR}.
+ *
+ * @param type the name of its class
+ * @param message its message, or null
+ * @param data what the codec has kept of it, encoded, or null
  */
-record Failure(String type, @Nullable String message, @Nullable String data) {
+public record Failure(String type, @Nullable String message, @Nullable String data) {
   private static final int MOST_OF_MESSAGE = 10_000;
 
   static Failure of(Throwable thrown, Codec codec) {
@@ -25,12 +28,29 @@ record Failure(String type, @Nullable String message, @Nullable String data) {
     }
   }
 
-  String text(int limit) {
+  /**
+   * The value of an entry: the class, the number of characters of the message or {@code -}, the message, the encoded data, with a space
+   * between each.
+   *
+   * @return the text
+   */
+  public String text() {
     String text = type + (message == null ? " -" : " " + message.length() + " " + message);
-    return data == null || text.length() + data.length() >= limit ? text : text + " " + data;
+    return data == null ? text : text + " " + data;
   }
 
-  static Failure parse(String text) {
+  /** Without the data, if that does not fit. */
+  String text(int limit) {
+    return text().length() <= limit ? text() : new Failure(type, message, null).text();
+  }
+
+  /**
+   * Reads what {@link #text} has written.
+   *
+   * @param text the value of an entry
+   * @return what it has of the exception
+   */
+  public static Failure parse(String text) {
     int type = text.indexOf(' ');
     if (text.startsWith("-", type + 1))
       return new Failure(text.substring(0, type), null, rest(text, type + 2));

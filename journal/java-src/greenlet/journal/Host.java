@@ -168,6 +168,24 @@ public final class Host implements AutoCloseable {
   }
 
   /**
+   * What keeps its programs.
+   *
+   * @return the store
+   */
+  public Store store() {
+    return store;
+  }
+
+  /**
+   * What encodes their values.
+   *
+   * @return the codec
+   */
+  public Codec codec() {
+    return codec;
+  }
+
+  /**
    * Says how functions are found, where a program is to go on whose function has not been given to {@link #execute} here.
    *
    * @param byName returns the function of a name, or null; called in the host's thread

@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
  * @param tasks its tasks that had not ended: the main task, with those below it that it and its tasks have spawned
  * @param waits what was waited for from outside, by the keys of the entries that would end that
  * @param end the entry that the program ends with there; null if it has not ended, or that is not in its journal
- * @param result the result of the program, if it has come to its end
+ * @param isDone whether the program has come to its end
+ * @param result its result then; null if it has failed
  * @param failure what the program has ended by, if it has
  */
 public record Replay(
@@ -23,6 +24,7 @@ public record Replay(
     List<Place> tasks,
     List<String> waits,
     @Nullable Entry end,
+    boolean isDone,
     @Nullable Object result,
     @Nullable Throwable failure) {
   /**
@@ -74,6 +76,7 @@ public record Replay(
         places(run),
         run.waits().stream().map(wait -> wait.key).toList(),
         run.end(),
+        isDone,
         isDone && failure == null ? main.result() : null,
         failure);
   }
