@@ -767,7 +767,7 @@ public final class Host implements AutoCloseable {
    * @return the result, as it was decoded
    * @throws IllegalStateException if there is no such program
    */
-  @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
+  @SuppressWarnings({"unchecked", "NullAway"}) // null only where R has it
   public <R extends @Nullable Object> R result(String id) {
     return (R) waitFor(resultLater(id));
   }
@@ -1103,6 +1103,7 @@ public final class Host implements AutoCloseable {
     }
 
     @Override
+    @SuppressWarnings("NullAway") // there is one
     public synchronized RuntimeException getCause() {
       return (RuntimeException) super.getCause();
     }

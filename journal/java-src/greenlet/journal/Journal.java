@@ -70,7 +70,7 @@ public final class Journal {
    * @param <T> the type of the message
    * @return the message, as it was decoded
    */
-  @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
+  @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
   public static <T extends @Nullable Object> T receive(String name) {
     if (name == null) throw new IllegalArgumentException("a message has a name: got null");
     return (T) Run.current("receive").receive(name);

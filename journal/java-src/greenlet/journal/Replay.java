@@ -69,15 +69,15 @@ public record Replay(
     var run = new Run(id, program, codec, entries, until, null);
     run.turn();
     Task<?> main = run.main();
-    boolean isDone = main != null && main.isDone();
-    Throwable failure = isDone ? main.exception() : null;
+    Task<?> done = main != null && main.isDone() ? main : null;
+    Throwable failure = done == null ? null : done.exception();
     return new Replay(
         run.now(),
         places(run),
         run.waits().stream().map(wait -> wait.key).toList(),
         run.end(),
-        isDone,
-        isDone && failure == null ? main.result() : null,
+        done != null,
+        done != null && failure == null ? done.result() : null,
         failure);
   }
 

@@ -155,7 +155,7 @@ final class Run implements Driver {
     return path;
   }
 
-  @SuppressWarnings("unchecked")
+  @SuppressWarnings({"unchecked", "NullAway"}) // null only where T has it
   <T extends @Nullable Object> T step(
       Step step, Callable<? extends T> body, @Nullable Object... arguments) {
     long mark = Hash.NONE;

@@ -43,15 +43,17 @@ final class TaskPath {
 
   /** Without the characters that part a key. */
   private static String escaped(String name) {
-    StringBuilder escaped = null;
-    for (int i = 0; i < name.length(); i++) {
-      char c = name.charAt(i);
-      boolean parts = c == '/' || c == STEP || c == RECEIVE || c == VERSION || c == '%';
-      if (parts && escaped == null) escaped = new StringBuilder(name.substring(0, i));
-      if (parts) escaped.append('%').append(Integer.toHexString(c));
-      else if (escaped != null) escaped.append(c);
+    if (name.chars().noneMatch(TaskPath::parts)) return name;
+    var escaped = new StringBuilder();
+    for (char c : name.toCharArray()) {
+      if (parts(c)) escaped.append('%').append(Integer.toHexString(c));
+      else escaped.append(c);
     }
-    return escaped == null ? name : escaped.toString();
+    return escaped.toString();
+  }
+
+  private static boolean parts(int c) {
+    return c == '/' || c == STEP || c == RECEIVE || c == VERSION || c == '%';
   }
 
   @Override
