@@ -7,8 +7,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Keeps the journals of programs, and the messages that wait for them. {@code StoreSuite}, among the tests of this library, is what a
- * store has to pass.
+ * Keeps the journals of programs, and the messages that wait for them. A store of your own has to pass {@link StoreSuite}.
  *
  * <p><b>Threads.</b> All methods may be called from any thread, several at a time, and also from one that is interrupted: the
  * interrupt stays, and neither harms the store nor the call. They may block.
@@ -19,9 +18,9 @@ import org.jspecify.annotations.Nullable;
  * <p><b>One writer.</b> An append names the number of its first entry. Several hosts may run the same program: the first one to
  * append an entry has that number, and the others are refused.
  *
- * <p><b>Errors.</b> An {@code IOException} or {@code RuntimeException} out of a call that writes says that nobody knows what is
- * durable: the store is over then, and refuses every further call with an {@code IOException} that says why. Opened again, it has all
- * that was durable, and of what was being written all of an append or nothing.
+ * <p><b>Errors.</b> An {@code IOException} out of a call that writes, or a {@code RuntimeException} that is not named there, says that
+ * nobody knows what is durable: the store is over then, and refuses every further call with an {@code IOException} that says why.
+ * Opened again, it has all that was durable, and of what was being written all of an append or nothing.
  */
 public interface Store extends AutoCloseable {
   /**
