@@ -28,7 +28,8 @@ final class Window {
   /** Whether there are {@code length} bytes at {@code offset}, which are in the window then; if not yet, it begins there. */
   private boolean has(long offset, int length, int ahead) throws IOException {
     if (offset >= start && offset + length <= start + filled) return true;
-    return move(offset, Math.max(length, ahead)) >= length;
+    long room = Math.max(0, segment.size() - offset);
+    return move(offset, (int) Math.max(length, Math.min(ahead, room))) >= length;
   }
 
   private int move(long from, int length) throws IOException {
