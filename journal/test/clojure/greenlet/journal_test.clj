@@ -1,11 +1,15 @@
 (ns greenlet.journal-test
   "greenlet.journal: its words. What stands behind them is tested in Java."
   (:require [clojure.edn :as edn]
-            [clojure.test :refer [deftest is testing use-fixtures]]
+            [clojure.test :refer [deftest is use-fixtures]]
+            [clojure.test.check.clojure-test :refer [defspec]]
+            [clojure.test.check.generators :as gen]
+            [clojure.test.check.properties :as prop]
             [greenlet.hub :as hub]
             [greenlet.journal :as journal]
-            [greenlet.watchdog :refer [on-each-root]])
-  (:import (greenlet.journal Diverged Host ProgramFailed StepFailed)
+            [greenlet.random :refer [times]]
+            [greenlet.watchdog :refer [in-thread on-each-root]])
+  (:import (greenlet.journal Append Diverged Host MemoryStore ProgramFailed StepFailed)
            (java.util.concurrent CancellationException)))
 
 (set! *warn-on-reflection* true)
@@ -153,3 +157,72 @@
                                              #(journal/step! {:name :s, :where :hub}
                                                              (fn [] (hub/sleep! 0.001) (reset! here (= me (hub/hub))) 42)))]
                   [@here value]))))))))
+
+;; Random programs, as data: run by a host, replayed, cut at every entry and continued by another host
+
+(def ^:private action
+  "[:step name], [:fails], [:sleep ms], [:receive], [:version], [:limit ms actions], [:scope actions of each task], [:kill actions of a task]."
+  (gen/recursive-gen
+   (fn [inner]
+     (let [actions (gen/vector inner 0 3)]
+       (gen/one-of [(gen/tuple (gen/return :limit) (gen/choose 0 3) actions)
+                    (gen/fmap #(into [:scope] %) (gen/vector actions 1 3))
+                    (gen/tuple (gen/return :kill) actions actions)])))
+   (gen/one-of [(gen/tuple (gen/return :step) (gen/elements [:a :b]))
+                (gen/return [:fails])
+                (gen/tuple (gen/return :sleep) (gen/choose 0 2))
+                (gen/return [:receive])
+                (gen/return [:version])])))
+
+(declare acts)
+
+(defn- act [[kind & [x & more :as args]]]
+  (case kind
+    :step (journal/step! x identity [:did x])
+    :fails (try (journal/step! :fails #(throw (ex-info "by chance" {:a 1})))
+                (catch StepFailed e [(.type e) (.data e)]))
+    :sleep (do (hub/sleep! (/ x 1000)) :slept)
+    :receive (journal/receive! :m)
+    :version (journal/version! :v 1)
+    :limit (hub/timeout (/ x 1000) :else :late (acts (first more)))
+    :scope (let [tasks (atom [])]
+             (hub/scope
+              (doseq [actions (rest args)] (swap! tasks conj (hub/spawn acts actions)))
+              [(acts x) (mapv hub/result @tasks)]))
+    :kill (hub/scope
+           (let [task (hub/spawn acts x)
+                 mine (acts (first more))]
+             (hub/kill! task)
+             [mine (some-> (hub/exception task) class .getSimpleName)]))))
+
+(defn- acts [actions]
+  (mapv (fn [a] [(act a) (inst-ms (journal/now))]) actions))
+
+(defn- ended
+  "The journal of the program, which `store` has run to its end."
+  [^Host h actions]
+  (journal/start! h "p" acts actions)
+  (dotimes [i 30] (try (journal/send! h "p" :m i) (catch IllegalStateException _)))
+  (try (journal/result h "p") (catch ProgramFailed _))
+  (journal/entries h "p"))
+
+(defn- holds? [actions entries]
+  (let [{:keys [result failure]} (journal/replay entries acts)
+        end (peek entries)]
+    (if (= :result (:kind end)) (= (:value end) result) (some? failure))))
+
+(defn- cut
+  "A host of a store in which the program is where it was after `n` of the entries."
+  ^Host [^MemoryStore from n]
+  (let [store (MemoryStore.)]
+    (.append store [(Append. "p" 0 (take n (.read from "p")) [] nil)])
+    (journal/host store)))
+
+(defspec random-programs (times 15)
+  (prop/for-all [actions (gen/vector action 1 4)]
+    (in-thread
+     (let [store (MemoryStore.)
+           entries (with-open [h (journal/host store)] (ended h actions))]
+       (and (holds? actions entries)
+            (every? (fn [n] (with-open [h (cut store n)] (holds? actions (ended h actions))))
+                    (range 1 (count entries))))))))
