@@ -14,17 +14,19 @@
 
   From outside  `execute` `start!` `send!` `result` `status` `stuck` `cancel!` `entries` `programs` `replay` `delete!` `prune!`
   Inside        `step!` `receive!` `now` `random` `uuid` `version!` `restart!`; within a step `step-key`; and greenlet.hub
-  Stores        `memory` `host` `resume!` `close!`; `edn`
+  Stores        `memory` `directory` `host` `resume!` `close!`; `edn`
 
   A program is run again, from its first line on, whenever it goes on in another process or after it was forgotten. It has to do the
   same then: it asks no clock, no chance, no file and no variable that changes; effects belong in steps. Values are EDN: what does not
   read back `=` is refused. Times are in seconds, or a java.time.Duration."
   (:require [clojure.edn :as edn]
+            [clojure.java.io :as io]
             [clojure.string :as str]
             [greenlet.argument :refer [check-options duration refuse shown the-function]])
   (:import (clojure.lang Compiler Named Symbol Var)
-           (greenlet.journal Codec Entry Entry$Kind Failure Host Journal MemoryStore Park Program Replay Replay$Place Standing Status
+           (greenlet.journal Codec DirectoryStore Entry Entry$Kind Failure Host Journal MemoryStore Park Program Replay Replay$Place Standing Status
                              Step Store)
+           (java.nio.file Path)
            (java.time Duration Instant)
            (java.util Date List)
            (java.util.concurrent Callable)
@@ -126,6 +128,26 @@
       (with-open [store (memory)] (execute store \"sum\" + 1 2))   ;=> 3"
   (^Host [] (memory nil))
   (^Host [options] (host (MemoryStore.) options)))
+
+(defn directory
+  "A host with a store of its own in the files of a directory: a string, a java.io.File or a java.nio.file.Path. It is made if it is not
+  there, for its user alone; nothing else may be in it, and one store at a time has it open. Reads all files, which takes seconds where
+  there are millions of entries. `close!` gives them back, at the end of the process at the latest; `with-open` does not. Options:
+  those of `host`. Throws java.io.IOException if the directory cannot be had, and greenlet.journal.Corrupt if what is there is not
+  what was written.
+
+      (let [path (java.nio.file.Files/createTempDirectory \"sums\" (make-array java.nio.file.attribute.FileAttribute 0))
+            sum  (fn [& xs] (let [store (directory path)]
+                              (try (apply execute store \"sum\" + xs) (finally (close! store)))))]
+        [(sum 1 2) (sum 1 2)])   ;=> [3 3]"
+  (^Host [path] (directory path nil))
+  (^Host [path options]
+   (let [store (DirectoryStore/open (if (instance? Path path) path (.toPath (io/file path))))]
+     (try
+       (host store options)
+       (catch Throwable t
+         (.close store)
+         (throw t))))))
 
 (defn- the-host ^Host [x]
   (if (instance? Host x) x (refuse "the store is a host, as `memory` and `host` make them; got " (shown x))))

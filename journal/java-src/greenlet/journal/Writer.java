@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -40,7 +41,7 @@ final class Writer {
 
     private void finish() {
       if (refused != null) done.completeExceptionally(refused);
-      else done.complete(java.util.Objects.requireNonNull(result));
+      else done.complete(Objects.requireNonNull(result));
     }
 
     /** What came of it, when that is durable. An interrupt of the caller stays. */
@@ -49,7 +50,9 @@ final class Writer {
         return done.join();
       } catch (CompletionException e) {
         if (e.getCause() instanceof IllegalStateException refusal) throw refusal;
-        throw new IOException(e.getCause().getMessage(), e.getCause());
+        if (e.getCause() instanceof IOException over)
+          throw new IOException(over.getMessage(), over);
+        throw e;
       }
     }
   }

@@ -10,6 +10,9 @@
             [greenlet.random :refer [times]]
             [greenlet.watchdog :refer [in-thread on-each-root]])
   (:import (greenlet.journal Append Diverged Host MemoryStore ProgramFailed StepFailed)
+           (java.io IOException)
+           (java.nio.file Files Path)
+           (java.nio.file.attribute FileAttribute)
            (java.util.concurrent CancellationException)))
 
 (set! *warn-on-reflection* true)
@@ -226,3 +229,21 @@
        (and (holds? actions entries)
             (every? (fn [n] (with-open [h (cut store n)] (holds? actions (ended h actions))))
                     (range 1 (count entries))))))))
+
+(deftest a-directory
+  (let [^Path above (Files/createTempDirectory "journal" (make-array FileAttribute 0))
+        path (.resolve above "orders")
+        other (.resolve above "other")
+        store (journal/directory path {:keep 10})]
+    (journal/start! store "order-17" order {:customer "Ada"})
+    (is (thrown-with-msg? IOException #"is open already.*process" (journal/directory (str path))))
+    (is (thrown? IllegalArgumentException (journal/directory other {:kep 1})))
+    (journal/close! store)
+    (let [store (journal/directory (.toFile path))]
+      (journal/send! store "order-17" :items [:tea])
+      (is (= [[:tea] ["Ada" [:tea]]] (journal/execute store "order-17" order {:customer "Ada"})))
+      (journal/close! store))
+    (let [store (journal/directory (str path))]
+      (is (= [[:tea] ["Ada" [:tea]]] (journal/result store "order-17")))
+      (journal/close! store))
+    (journal/close! (journal/directory other)))) ; that the option was wrong has not kept it open
