@@ -79,8 +79,13 @@
   (is (= [] (filter #(re-find #"\.(class|java)$" %) (entries (jar "greenlet-clj")))))
   (is (= [] (filter #(re-find #"\.clj|^clj" %) (entries (jar "greenlet-core"))))))
 
+(deftest ^:consumers the-journal-has-java-and-clojure-and-depends-on-the-core-alone
+  (is (set/subset? #{"greenlet/journal.clj" "greenlet/journal/Host.class" "module-info.class"} (entries (jar "greenlet-journal"))))
+  (is (= [] (filter #(re-find #"^greenlet/(?!journal)." %) (entries (jar "greenlet-journal")))))
+  (is (= [] (filter #(re-find #"journal" %) (mapcat (comp entries jar) ["greenlet-core" "greenlet-clj"])))))
+
 (deftest ^:consumers each-jar-says-what-it-is
-  (doseq [artifact ["greenlet-clj" "greenlet-core"]]
+  (doseq [artifact ["greenlet-clj" "greenlet-core" "greenlet-journal"]]
     (with-open [jar (JarFile. (jar artifact))]
       (is (= {"Implementation-Title" artifact, "Implementation-Version" version}
              (select-keys (attributes jar) ["Implementation-Title" "Implementation-Version"])))
@@ -91,7 +96,8 @@
                                ["README.md" "greenlet-clj:greenlet-core:" "`"]
                                ["examples/java/pom.xml" "<greenlet.version>" "</greenlet.version>"]
                                ["journal/pom.xml" "<version>" "</version> <!--"]
-                               ["test/consumer/leiningen/project.clj" "[greenlet-clj \"" "\"]"]]]
+                               ["test/consumer/leiningen/project.clj" "[greenlet-clj \"" "\"]"]
+                               ["test/consumer/journal/project.clj" "greenlet-clj/greenlet-journal \"" "\"]"]]]
     (is (str/includes? (slurp file) (str before version after)) (str file "; pom.xml has the version"))))
 
 ;; Clojure
@@ -116,6 +122,12 @@
       (let [classes (filter #(re-find #"^greenlet/.*\.class$" %) (mapcat entries jars))]
         (is (seq classes))
         (is (= [] (for [[class n] (frequencies classes) :when (< 1 n)] class)))))))
+
+(deftest ^:consumers leiningen-with-a-journal
+  (let [project (apply copied "journal" (files-in "test/consumer/journal"))
+        {:keys [out]} (prints ["[:tea :charged]"] (lein project (:repository @*machine*) "do" "run," "classpath") :seconds 600)]
+    (is (= #{(str "greenlet-clj-" version ".jar") (str "greenlet-core-" version ".jar") (str "greenlet-journal-" version ".jar")}
+           (set (filter #(str/starts-with? % "greenlet") (map artifact (jars-of (last (str/split-lines out))))))))))
 
 (deftest ^:consumers deps-edn
   (let [library (clone "greenlet-clj")
@@ -158,6 +170,13 @@
 (deftest ^:consumers module-path
   (let [path (apply compiled "module-path" "--module-path" "examples/java/module-info.java" examples)]
     (keep-promises "--module=examples/examples." "--module-path" path)))
+
+(deftest ^:consumers a-journal-without-clojure
+  (let [path (str (jar "greenlet-core") java.io.File/pathSeparator (jar "greenlet-journal"))
+        out (io/file *dir* "java-journal")]
+    (prints [] [(jdk-tool "javac") "-Werror" "-Xlint:all" "-d" out "--module-path" path
+                "test/consumer/java/module-info.java" "test/consumer/java/consumer/Order.java"])
+    (prints ["tea, charged"] [(jdk-tool "java") "--module-path" (str path java.io.File/pathSeparator out) "--module=consumer/consumer.Order"])))
 
 (deftest ^:consumers maven
   (let [project (apply copied "maven" (files-in "examples/java"))]

@@ -32,6 +32,9 @@ class LayersTest {
   private static final JavaClasses CORE =
       new ClassFileImporter().importPath(Path.of("target/classes"));
 
+  private static final JavaClasses JOURNAL =
+      new ClassFileImporter().importPath(Path.of("target/test-classes/greenlet/journal"));
+
   @Test
   @DisplayName("There is no circle between packages")
   void packages() {
@@ -102,6 +105,19 @@ class LayersTest {
   }
 
   @Test
+  @DisplayName("The journal, of a JAR of its own, stands on hubs and the core alone")
+  void journal() {
+    noClasses()
+        .that()
+        .resideInAPackage("greenlet.journal")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("greenlet.io", "greenlet.tasklet", "greenlet.bridge")
+        .check(JOURNAL);
+    noClasses().should().dependOnClassesThat().resideInAPackage("greenlet.journal").check(CORE);
+  }
+
+  @Test
   @DisplayName("How control is passed does not depend on the kind of thread")
   void handOver() {
     noClasses()
@@ -122,7 +138,7 @@ class LayersTest {
             Set.of("Greenlet", "Parking", "Scheduler", "SwitchListener", "ThreadState"),
             Set.of("Cursor", "Generator", "PulledTraversal", "PushedTraversal", "Traversal")),
         circlesOf("greenlet"));
-    for (String library : List.of("hub", "io", "tasklet", "bridge", "trace")) {
+    for (String library : List.of("hub", "io", "tasklet", "bridge", "trace", "journal")) {
       Set<Set<String>> circles = circlesOf("greenlet." + library);
       assertTrue(circles.stream().allMatch(circle -> circle.size() <= 5), circles::toString);
     }
@@ -131,7 +147,7 @@ class LayersTest {
   /** For each top-level class of a package those of the package that it depends on. */
   private static Map<String, Set<String>> knownTo(String packageName) {
     Map<String, Set<String>> known = new TreeMap<>();
-    for (JavaClass c : CORE) {
+    for (JavaClass c : packageName.equals("greenlet.journal") ? JOURNAL : CORE) {
       if (!c.getPackageName().equals(packageName)) continue;
       Set<String> of = known.computeIfAbsent(topLevel(c), name -> new HashSet<>());
       c.getDirectDependenciesFromSelf().stream()

@@ -45,13 +45,24 @@ public final class Host implements AutoCloseable {
    */
   public Host(Store store, Codec codec) {
     this(store, codec, System::currentTimeMillis);
+    startThread();
+  }
+
+  private void startThread() {
     Thread.ofPlatform()
         .daemon()
         .name("greenlet journal")
         .start(() -> Hub.realTime().run(programs::run));
   }
 
-  Host(Store store, Codec codec, LongSupplier clock) {
+  /** For tests: the time is that of {@code clock}; see {@link #clockSet}. */
+  static Host withClock(Store store, Codec codec, LongSupplier clock) {
+    var host = new Host(store, codec, clock);
+    host.startThread();
+    return host;
+  }
+
+  private Host(Store store, Codec codec, LongSupplier clock) {
     if (store == null) throw new IllegalArgumentException("a host needs a store: got null");
     if (codec == null) throw new IllegalArgumentException("a host needs a codec: got null");
     this.store = store;

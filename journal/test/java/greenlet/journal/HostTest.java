@@ -47,9 +47,11 @@ class HostTest {
   private MemoryStore store;
   private Host host;
 
+  private final AtomicLong clock = new AtomicLong(1_000_000);
+
   private void hosted(Executable test) throws Throwable {
     store = new MemoryStore();
-    host = new Host(store, Codec.STRINGS);
+    host = Host.withClock(store, Codec.STRINGS, clock::get);
     try {
       test.execute();
     } finally {
@@ -61,7 +63,12 @@ class HostTest {
 
   private void restart() {
     host.close();
-    host = new Host(store, Codec.STRINGS);
+    host = Host.withClock(store, Codec.STRINGS, clock::get);
+  }
+
+  private void clock(long time) {
+    clock.addAndGet(time);
+    host.clockSet();
   }
 
   private String ran(String what) {
@@ -301,6 +308,7 @@ class HostTest {
   @DisplayName(
       "A step that was given up is interrupted, and never runs again; its outcome is dropped")
   void givenUp() throws Throwable {
+    var begun = new CountDownLatch(1);
     var interrupted = new CountDownLatch(1);
     Program<String, String> program =
         argument -> {
@@ -312,6 +320,7 @@ class HostTest {
                           "long",
                           () -> {
                             ran("long");
+                            begun.countDown();
                             try {
                               return block();
                             } finally {
@@ -324,6 +333,8 @@ class HostTest {
         };
     hosted(() -> {
       start(program);
+      Threads.await(begun);
+      clock(5);
       Threads.await(interrupted);
       untilItWaits("a message main<go#0");
       restart();
@@ -621,7 +632,6 @@ class HostTest {
   @RootTest
   @DisplayName("Those that only wait are forgotten, and wake by a message, or by the time")
   void forgotten() throws Throwable {
-    var clock = new AtomicLong(1_000_000);
     store = new MemoryStore();
     Hub.realTime()
         .run(() -> {

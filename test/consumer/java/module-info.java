@@ -1,0 +1,4 @@
+/** A program that outlives its process, without Clojure. */
+module consumer {
+  requires greenlet.journal;
+}
