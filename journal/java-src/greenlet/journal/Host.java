@@ -157,7 +157,7 @@ public final class Host implements AutoCloseable {
 
   /** For tests: its clock has been set. */
   void clockSet() {
-    mailbox.wake();
+    mailbox.post(() -> {});
   }
 
   // What is called from outside
