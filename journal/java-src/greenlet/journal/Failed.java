@@ -6,8 +6,12 @@ import org.jspecify.annotations.Nullable;
 public abstract sealed class Failed extends RuntimeException permits StepFailed, ProgramFailed {
   private static final long serialVersionUID = 1L;
 
+  /** The name of the class of what was thrown. */
   private final String type;
+
+  /** Its message. */
   private final @Nullable String reason;
+
   private final transient @Nullable Object data;
 
   Failed(String what, Failure failure, Codec codec) {

@@ -4,6 +4,7 @@ package greenlet.journal;
 public final class ProgramFailed extends Failed {
   private static final long serialVersionUID = 1L;
 
+  /** Which program. */
   private final String id;
 
   ProgramFailed(String id, Failure failure, Codec codec) {

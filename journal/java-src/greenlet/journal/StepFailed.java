@@ -4,6 +4,7 @@ package greenlet.journal;
 public final class StepFailed extends Failed {
   private static final long serialVersionUID = 1L;
 
+  /** Which step. */
   private final String key;
 
   StepFailed(String key, Failure failure, Codec codec) {
