@@ -172,11 +172,10 @@
     (keep-promises "--module=examples/examples." "--module-path" path)))
 
 (deftest ^:consumers a-journal-without-clojure
-  (let [path (str (jar "greenlet-core") java.io.File/pathSeparator (jar "greenlet-journal"))
+  (let [path (str (jar "greenlet-core") ":" (jar "greenlet-journal"))
         out (io/file *dir* "java-journal")]
-    (prints [] [(jdk-tool "javac") "-Werror" "-Xlint:all" "-d" out "--module-path" path
-                "test/consumer/java/module-info.java" "test/consumer/java/consumer/Order.java"])
-    (prints ["tea, charged"] [(jdk-tool "java") "--module-path" (str path java.io.File/pathSeparator out) "--module=consumer/consumer.Order"])))
+    (prints [] [(jdk-tool "javac") "-Werror" "-Xlint:all" "-d" out "-classpath" path "test/consumer/java/consumer/Order.java"])
+    (prints ["tea, charged"] [(jdk-tool "java") "-cp" (str path ":" out) "consumer.Order"])))
 
 (deftest ^:consumers maven
   (let [project (apply copied "maven" (files-in "examples/java"))]

@@ -1,4 +1,0 @@
-/** A program that outlives its process, without Clojure. */
-module consumer {
-  requires greenlet.journal;
-}
