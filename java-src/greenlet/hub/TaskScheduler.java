@@ -902,7 +902,9 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
    * which may miss what changes just now.
    */
   List<Task<?>> seenTasks() {
-    if (loop.isHere() || loop.root() == null) return tasks();
+    Greenlet root = loop.root();
+    // in the thread of a cooperative hub also between its turns
+    if (root == null || loop.isHere() || root.thread() == Thread.currentThread()) return tasks();
     var told = new CompletableFuture<List<Task<?>>>();
     try {
       if (loop.post(() -> told.complete(tasks()))) return told.get(PATIENCE, MILLISECONDS);

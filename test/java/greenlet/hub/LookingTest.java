@@ -191,7 +191,7 @@ class LookingTest {
       "100,000 tasks: tree and text within a second or so, again and again in the same memory")
   void many() {
     int many = 100_000;
-    Hub hub = Hubs.virtualTime().named("many").known();
+    Hub hub = Hub.virtualTime().named("many").known();
     hub.run(() -> {
       for (int i = 0; i < many; i++) hub.spawn(() -> Hub.sleep(SECOND));
       Hub.sleep(Duration.ZERO);
