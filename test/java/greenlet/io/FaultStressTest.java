@@ -42,7 +42,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(LeakCheck.class)
 class FaultStressTest {
   private static final double SECONDS =
-      Double.parseDouble(System.getProperty("greenlet.random.seconds", "6"));
+      Double.parseDouble(System.getProperty("greenlet.random.seconds", "7"));
 
   private static final long SEED =
       Long.getLong("greenlet.random.seed", ThreadLocalRandom.current().nextInt(1_000_000_000));
