@@ -196,8 +196,10 @@ final class Programs implements Run.Outside {
   }
 
   private void load(String id, @Nullable Beginning beginning) {
-    Loading now = loading.computeIfAbsent(id, key -> new Loading());
+    if (loading.containsKey(id)) return; // executed while it was found to be due
+    var now = new Loading();
     now.beginning = beginning;
+    loading.put(id, now);
     problems.remove(id);
     threads.read(
         () -> new Loaded(store.read(id), store.messages(id)),

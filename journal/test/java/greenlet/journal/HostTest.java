@@ -12,6 +12,7 @@ import greenlet.testing.LeakCheck;
 import greenlet.testing.RootTest;
 import greenlet.testing.Threads;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -683,6 +684,45 @@ class HostTest {
       assertEquals(List.of(Entry.Kind.BEGIN), kinds());
       assertEquals(Status.State.IDLE, host.status("p").state());
       assertEquals("a", execute(argument -> Journal.step("a", () -> "a")));
+    });
+  }
+
+  @RootTest
+  @DisplayName("Executed while it is found to be due, a program runs once, and has its message")
+  void executedWhileDue() throws Throwable {
+    var isAsked = new CountDownLatch(1);
+    var mayAnswer = new CountDownLatch(1);
+    Program<String, String> program = argument -> Journal.receive("go");
+    hosted(() -> {
+      start(program);
+      untilItWaits("a message main<go#0");
+      host.close();
+      Store slow =
+          (Store)
+              Proxy.newProxyInstance(
+                  Store.class.getClassLoader(),
+                  new Class<?>[] {Store.class},
+                  (proxy, method, args) -> {
+                    Object answer = method.invoke(store, args);
+                    if (method.getName().equals("due")) {
+                      isAsked.countDown();
+                      Threads.await(mayAnswer);
+                    }
+                    return answer;
+                  });
+      host = new Host(slow, Codec.STRINGS);
+      host.send("p", "go", "!", null);
+      Threads.await(isAsked);
+      var result = Threads.PLATFORM.start("executes", () -> execute(program));
+      Threads.until(() -> {
+        try {
+          return host.status("p").state() == Status.State.RUNNING;
+        } catch (IOException e) {
+          throw new AssertionError(e);
+        }
+      });
+      mayAnswer.countDown();
+      assertEquals("!", Threads.await(result));
     });
   }
 
