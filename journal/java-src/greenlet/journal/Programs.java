@@ -67,6 +67,7 @@ final class Programs implements Run.Outside {
   private final Map<String, Throwable> problems = new HashMap<>();
   private final Map<String, List<CompletableFuture<@Nullable Object>>> awaited = new HashMap<>();
   private final Alarms alarms = new Alarms();
+  private final Runnable endListening;
 
   /** When the store is to be asked which parked programs are due. */
   private long askAt = Park.NEVER;
@@ -79,12 +80,12 @@ final class Programs implements Run.Outside {
     this.clock = clock;
     this.mailbox = mailbox;
     threads = new StoreThreads(store, mailbox);
+    endListening = store.listen(id -> mailbox.post(() -> sent(id))); // also before its thread runs
   }
 
   /** The task that all this is done in, until it is told to stop. */
   @Nullable Object run() {
     steps = new StepRunner(Hub.current(), this::completed);
-    Runnable endListening = store.listen(id -> mailbox.post(() -> sent(id)));
     try {
       while (!isStopping) serve();
       settleDown();
