@@ -141,13 +141,8 @@ public record Snapshot(
         if (local instanceof Source source) source.tell(tree.under(root));
       tree.know(state.current());
     }
-    for (Greenlet each : Census.greenlets()) if (isBelow(each, root)) tree.know(each);
+    for (Greenlet each : Census.greenlets()) tree.knowIfBelow(each);
     return tree.list();
-  }
-
-  private static boolean isBelow(Greenlet below, Greenlet root) {
-    for (Greenlet g = below; g != null; g = g.parent()) if (g == root) return true;
-    return false;
   }
 
   /**

@@ -1140,8 +1140,8 @@ public final class Hub implements Executor, Snapshot.Source {
 
   @Override
   public String toString() {
-    String name = loop.name();
-    if (name != null) return name;
+    String ofDriver = loop.name();
+    if (ofDriver != null) return ofDriver;
     Greenlet root = loop.root();
     return (name == null ? "Hub@" + Integer.toHexString(hashCode()) : "Hub[" + name + "]")
         + (root == null ? "" : " of thread " + EventLoop.describe(root.thread()));
