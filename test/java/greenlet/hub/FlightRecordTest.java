@@ -162,7 +162,7 @@ class FlightRecordTest {
                 "java.base",
                 "-cp",
                 Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
-                    .filter(path -> path.endsWith("classes"))
+                    .filter(path -> Files.isDirectory(Path.of(path)))
                     .reduce((a, b) -> a + File.pathSeparator + b)
                     .orElseThrow(),
                 Program.class.getName())

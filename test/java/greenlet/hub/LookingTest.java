@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -411,7 +410,6 @@ class LookingTest {
       Hub.sleep(Duration.ofMillis(1));
       hub.spawn(() -> Hub.sleep(Duration.ofMillis(1)));
       Hub.sleep(Duration.ZERO);
-      LockSupport.parkNanos(1);
       long begin = System.nanoTime();
       while (System.nanoTime() - begin < 20_000_000) Thread.onSpinWait();
       Hub.sleep(Duration.ZERO);
