@@ -55,7 +55,7 @@
 (deftest ^:bench echo-servers-answer
   (let [{:keys [out]} (prints ["| 1 | 100 | 100 of 1000 | 100 of 10000 |"] ["bin/bench" "--echo" "--quick"] :seconds 300)
         [of-java others] ((juxt filter remove) #(nth % 2) (re-seq echo-row out))]
-    (is (= 10 (count of-java)) out)
+    (is (= 11 (count of-java)) out)
     (is (= "raw NIO, a selector" (second (first of-java))))
     (is (contains? #{[] ["gevent"]} (map second others)) out))
   (refuses 2 "no server matches Twisted" ["bin/bench" "--echo" "Twisted"]))

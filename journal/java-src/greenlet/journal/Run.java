@@ -87,6 +87,9 @@ final class Run implements Driver {
   /** Those that ask for a version that the journal knows nothing of: they go on where an entry would come, whatever becomes of them. */
   private final Queue<Wait> old = new ArrayDeque<>(0);
 
+  /** Those that have asked for a version, and were given up without an entry: they get one, or a replay would take them for old code. */
+  private final Queue<Wait> unwritten = new ArrayDeque<>(0);
+
   /** Waits that were given up, and whose entries may be among those that are left; with the marks. */
   private final Map<String, Long> givenUp = new HashMap<>(1);
 
@@ -186,7 +189,8 @@ final class Run implements Driver {
   int version(String name, int version) {
     String key = here().key(TaskPath.VERSION, name);
     var wait = new Wait(this, TaskPath.VERSION, name, key, version, null, null);
-    if (!versionsAhead.contains(key) && recovered > 0) old.add(wait);
+    wait.isWritten = recovered > 0;
+    if (wait.isWritten && !versionsAhead.contains(key)) old.add(wait);
     return (int) await(wait).mark();
   }
 
@@ -208,6 +212,7 @@ final class Run implements Driver {
     wait.isGivenUp = true;
     if (!incoming.isEmpty()) givenUp.put(wait.key, wait.mark);
     if (wait.task != null) toInterrupt.add(wait);
+    if (wait.kind == TaskPath.VERSION && !wait.isWritten) unwritten.add(wait);
   }
 
   Chance chance() {
@@ -409,6 +414,7 @@ final class Run implements Driver {
     List<Entry> batch = new ArrayList<>(1);
     List<Long> taking = new ArrayList<>(0);
     long time = Math.max(outside.time(), wall());
+    addUnwritten(batch, time);
     if (main.isDone()) addEnd(batch, time);
     else if (!addCancellation(batch, taking, time)) addInputs(batch, taking, time);
     if (batch.isEmpty()) goLive(outside);
@@ -419,12 +425,24 @@ final class Run implements Driver {
     return begin.time() + now / MILLI;
   }
 
+  private void addUnwritten(List<Entry> batch, long time) {
+    for (Wait wait = unwritten.poll(); wait != null; wait = unwritten.poll()) {
+      addVersion(batch, wait, time);
+      givenUp.put(wait.key, wait.mark);
+    }
+  }
+
+  private void addVersion(List<Entry> batch, Wait wait, long time) {
+    wait.isWritten = true;
+    batch.add(new Entry(next + batch.size(), time, Entry.Kind.VERSION, wait.key, wait.mark, null));
+  }
+
   private void addEnd(List<Entry> batch, long time) {
     Ending ending = ending();
     boolean restarts = ending.kind == Entry.Kind.RESTART;
     batch.add(
         new Entry(
-            next,
+            next + batch.size(),
             time,
             ending.kind,
             restarts ? begin.key() : "",
@@ -436,7 +454,7 @@ final class Run implements Driver {
     for (Message message : messages) {
       if (!message.isCancellation() || !taken.add(message.number())) continue;
       taking.add(message.number());
-      batch.add(new Entry(next, time, Entry.Kind.CANCEL, "", 0, null));
+      batch.add(new Entry(next + batch.size(), time, Entry.Kind.CANCEL, "", 0, null));
       return true;
     }
     return false;
@@ -450,9 +468,7 @@ final class Run implements Driver {
       batch.add(new Entry(next + batch.size(), time, o.kind, o.step.key, o.step.mark, o.text));
     }
     for (Wait wait : waits.values()) {
-      if (wait.kind == TaskPath.VERSION)
-        batch.add(
-            new Entry(next + batch.size(), time, Entry.Kind.VERSION, wait.key, wait.mark, null));
+      if (wait.kind == TaskPath.VERSION) addVersion(batch, wait, time);
     }
     if (batch.isEmpty() && isDue(time))
       batch.add(new Entry(next, time, Entry.Kind.TICK, "", hub.nextTimer(), null));
@@ -465,7 +481,8 @@ final class Run implements Driver {
       for (Message message : messages) {
         if (!wait.name.equals(message.name()) || !taken.add(message.number())) continue;
         taking.add(message.number());
-        batch.add(new Entry(next, time, Entry.Kind.MESSAGE, wait.key, 0, message.value()));
+        batch.add(
+            new Entry(next + batch.size(), time, Entry.Kind.MESSAGE, wait.key, 0, message.value()));
         return;
       }
     }

@@ -32,8 +32,8 @@ final class Wait {
   /** Whether nobody waits any longer, and no outcome is kept. */
   volatile boolean isGivenUp;
 
-  /** Whether its entry has been appended, or is about to be. */
-  boolean isRecorded;
+  /** Of a version: whether the journal has an entry for it, or it goes on without one. */
+  boolean isWritten;
 
   Wait(
       Run run,

@@ -230,6 +230,13 @@
             (every? (fn [n] (with-open [h (cut store n)] (holds? actions (ended h actions))))
                     (range 1 (count entries))))))))
 
+;; The killer's version may come in a batch with the outcome by which the other asks for its own
+(deftest a-version-that-is-given-up
+  (let [actions [[:scope [[:kill [[:step :a] [:version]] [[:step :a] [:version]]]]]]]
+    (in-thread
+     (dotimes [_ 30]
+       (is (true? (holds? actions (with-open [h (journal/host (MemoryStore.))] (ended h actions)))))))))
+
 (deftest a-directory
   (let [^Path above (Files/createTempDirectory "journal" (make-array FileAttribute 0))
         path (.resolve above "orders")
