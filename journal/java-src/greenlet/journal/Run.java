@@ -414,9 +414,10 @@ final class Run implements Driver {
     List<Entry> batch = new ArrayList<>(1);
     List<Long> taking = new ArrayList<>(0);
     long time = Math.max(outside.time(), wall());
-    addUnwritten(batch, time);
-    if (main.isDone()) addEnd(batch, time);
-    else if (!addCancellation(batch, taking, time)) addInputs(batch, taking, time);
+    addVersions(batch, time);
+    // versions alone: without them a replay goes another way, which may not ask for what comes
+    // after
+    if (batch.isEmpty()) addNext(batch, taking, time);
     if (batch.isEmpty()) goLive(outside);
     else append(outside, batch, taking);
   }
@@ -425,11 +426,18 @@ final class Run implements Driver {
     return begin.time() + now / MILLI;
   }
 
-  private void addUnwritten(List<Entry> batch, long time) {
+  private void addNext(List<Entry> batch, List<Long> taking, long time) {
+    if (main != null && main.isDone()) addEnd(batch, time);
+    else if (!addCancellation(batch, taking, time)) addInputs(batch, taking, time);
+  }
+
+  private void addVersions(List<Entry> batch, long time) {
     for (Wait wait = unwritten.poll(); wait != null; wait = unwritten.poll()) {
       addVersion(batch, wait, time);
       givenUp.put(wait.key, wait.mark);
     }
+    for (Wait wait : waits.values())
+      if (wait.kind == TaskPath.VERSION) addVersion(batch, wait, time);
   }
 
   private void addVersion(List<Entry> batch, Wait wait, long time) {
@@ -442,7 +450,7 @@ final class Run implements Driver {
     boolean restarts = ending.kind == Entry.Kind.RESTART;
     batch.add(
         new Entry(
-            next + batch.size(),
+            next,
             time,
             ending.kind,
             restarts ? begin.key() : "",
@@ -454,7 +462,7 @@ final class Run implements Driver {
     for (Message message : messages) {
       if (!message.isCancellation() || !taken.add(message.number())) continue;
       taking.add(message.number());
-      batch.add(new Entry(next + batch.size(), time, Entry.Kind.CANCEL, "", 0, null));
+      batch.add(new Entry(next, time, Entry.Kind.CANCEL, "", 0, null));
       return true;
     }
     return false;
@@ -467,9 +475,6 @@ final class Run implements Driver {
       if (o.step.isGivenUp) continue;
       batch.add(new Entry(next + batch.size(), time, o.kind, o.step.key, o.step.mark, o.text));
     }
-    for (Wait wait : waits.values()) {
-      if (wait.kind == TaskPath.VERSION) addVersion(batch, wait, time);
-    }
     if (batch.isEmpty() && isDue(time))
       batch.add(new Entry(next, time, Entry.Kind.TICK, "", hub.nextTimer(), null));
   }
@@ -481,8 +486,7 @@ final class Run implements Driver {
       for (Message message : messages) {
         if (!wait.name.equals(message.name()) || !taken.add(message.number())) continue;
         taking.add(message.number());
-        batch.add(
-            new Entry(next + batch.size(), time, Entry.Kind.MESSAGE, wait.key, 0, message.value()));
+        batch.add(new Entry(next, time, Entry.Kind.MESSAGE, wait.key, 0, message.value()));
         return;
       }
     }
