@@ -1,6 +1,7 @@
 package greenlet.tasklet;
 
 import greenlet.Greenlet;
+import greenlet.Headroom;
 import java.util.ArrayDeque;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
@@ -373,6 +374,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
    * be called from any thread.
    */
   public void close() {
+    Headroom.require();
     closing = true;
     Ring here = Ring.ofCaller();
     Ring there = iterating;
@@ -459,6 +461,7 @@ public final class Channel<T extends @Nullable Object> implements Iterable<T> {
   // An operation
 
   private @Nullable Object act(int direction, @Nullable Object cargo, boolean mayEnd) {
+    Headroom.requireMore();
     Ring here = Ring.here();
     if (owner != here.root && lock == null) claim(here);
     if (here.channelCallback != null) tell(here, direction);

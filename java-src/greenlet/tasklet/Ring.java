@@ -2,6 +2,7 @@ package greenlet.tasklet;
 
 import greenlet.Account;
 import greenlet.Greenlet;
+import greenlet.Headroom;
 import greenlet.RootLocal;
 import greenlet.Scheduler;
 import greenlet.Snapshot;
@@ -318,6 +319,7 @@ final class Ring implements AutoCloseable, Snapshot.Source {
   @Nullable Object schedule() {
     drain();
     if (count > 1 || callsBack || isWatched) {
+      Headroom.requireMore();
       requireSwitching("schedule", null);
       refuseIf(transfer(current, after(current)));
     }
@@ -326,6 +328,7 @@ final class Ring implements AutoCloseable, Snapshot.Source {
 
   /** Has the running tasklet leave the ring. Returns what it is inserted with. */
   @Nullable Object pause(String verb) {
+    Headroom.requireMore();
     requireSwitching(verb, null);
     Tasklet me = current;
     unlink(me, Tasklet.State.PAUSED);
@@ -341,6 +344,7 @@ final class Ring implements AutoCloseable, Snapshot.Source {
   }
 
   void runAll(boolean threadblock) {
+    Headroom.requireMore();
     Tasklet me = current;
     runners.addLast(me);
     try {
@@ -357,6 +361,7 @@ final class Ring implements AutoCloseable, Snapshot.Source {
 
   /** Runs the others as {@link #runAll} does, but not beyond {@code limit}; returns how many of them can run then. */
   int run(Budget limit) {
+    Headroom.requireMore();
     Tasklet me = current;
     Budget outer = budget;
     limit.begin(me, clock.getAsLong());
@@ -485,6 +490,7 @@ final class Ring implements AutoCloseable, Snapshot.Source {
 
   /** Switches to {@code t} now; the running tasklet stays where it is in the ring, or leaves it. */
   @Nullable Object run(Tasklet t, boolean leaves) {
+    Headroom.requireMore();
     Tasklet me = current;
     if (t == me) return me.resume();
     requireSwitching(leaves ? "switch to" : "run", t);
@@ -505,6 +511,7 @@ final class Ring implements AutoCloseable, Snapshot.Source {
   void throwInto(Tasklet t, Throwable exception) {
     Tasklet me = current;
     if (t == me) throw Sneaky.unchecked(exception);
+    Headroom.requireMore();
     requireSwitching("throw into", t);
     Tasklet.State state = t.state;
     Channel<?> channel = t.channel;
@@ -525,7 +532,9 @@ final class Ring implements AutoCloseable, Snapshot.Source {
 
   /** Has {@code t} throw when it is its turn. */
   void throwLater(Tasklet t, Throwable exception) {
-    if (t.state != Tasklet.State.DEAD) raise(t, exception);
+    if (t.state == Tasklet.State.DEAD) return;
+    Headroom.require();
+    raise(t, exception);
   }
 
   // What channels do
@@ -635,6 +644,7 @@ final class Ring implements AutoCloseable, Snapshot.Source {
 
   void drain() {
     if (messages.isEmpty()) return;
+    Headroom.require();
     for (Runnable m = messages.poll(); m != null; m = messages.poll()) m.run();
   }
 

@@ -115,6 +115,10 @@ class OverflowTest {
     on(EnumSet.of(Where.TASK), "scope", p -> Hub.scope(() -> Hub.current().spawn(() -> plain(1))));
     on(EnumSet.of(Where.TASK), "execute", p -> Hub.current().execute(() -> plain(1)));
     on(roots, "tasklets", p -> tasklets());
+    on(roots, "run a tasklet", p -> schedules().run());
+    on(roots, "run tasklets", p -> runs(schedules(), schedules()));
+    on(roots, "throw into a tasklet", p -> started().throwInto(new Thrown()));
+    on(roots, "kill a tasklet", p -> started().kill());
     on(all, "bridge", p -> p.stream.read());
   }
 
@@ -181,6 +185,7 @@ class OverflowTest {
   }
 
   private static void tasklets() {
+    Tasklet.runAll();
     Channel<Integer> channel = Channel.confined();
     Tasklet sends =
         Tasklet.of(args -> {
@@ -190,6 +195,28 @@ class OverflowTest {
     sends.setup();
     check(channel.receive() == 1, "channel");
     Tasklet.runAll();
+  }
+
+  private static Tasklet schedules() {
+    return Tasklet.of(
+            args -> {
+              Tasklet.schedule();
+              return null;
+            })
+        .setup();
+  }
+
+  private static Tasklet started() {
+    Tasklet t = schedules();
+    t.run();
+    return t;
+  }
+
+  private static void runs(Tasklet... all) {
+    Tasklet.runN(2);
+    check(Arrays.stream(all).allMatch(Tasklet::isAlive), "alive");
+    Tasklet.runAll();
+    check(Arrays.stream(all).noneMatch(Tasklet::isAlive), "ended");
   }
 
   /** What may take part in an operation. */
