@@ -3,6 +3,8 @@ package greenlet.hub;
 import greenlet.Headroom;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.lang.ref.Cleaner;
 import java.lang.ref.WeakReference;
 import java.nio.channels.AsynchronousCloseException;
@@ -106,6 +108,9 @@ final class Readiness implements Sleeper {
 
   /** Of a task. */
   interface Wait {
+    /** The task. */
+    Object who();
+
     /** False if it is over already. */
     boolean wake(int ready);
 
@@ -115,9 +120,10 @@ final class Readiness implements Sleeper {
 
   /** One direction of a channel, for which one task at a time waits. */
   private static final class Direction {
+    private static final VarHandle WAITER = waiterField();
+
     private final SelectableChannel channel;
     private final String readiness;
-    private @Nullable Object who;
     private volatile @Nullable Wait waiter;
 
     Direction(SelectableChannel channel, String readiness) {
@@ -125,13 +131,20 @@ final class Readiness implements Sleeper {
       this.readiness = readiness;
     }
 
-    void begin(Object task, Wait newWaiter) {
-      if (waiter != null)
+    private static VarHandle waiterField() {
+      try {
+        return MethodHandles.lookup().findVarHandle(Direction.class, "waiter", Wait.class);
+      } catch (ReflectiveOperationException e) {
+        throw new ExceptionInInitializerError(e);
+      }
+    }
+
+    void begin(Wait newWaiter) {
+      var here = (Wait) WAITER.compareAndExchange(this, (Wait) null, newWaiter);
+      if (here != null)
         throw new IllegalStateException(
             "%s cannot wait until %s %s: %s does so already, and only one may at a time"
-                .formatted(task, channel, readiness, who));
-      who = task;
-      waiter = newWaiter;
+                .formatted(newWaiter.who(), channel, readiness, here.who()));
     }
 
     /** Whether somebody has been waiting. */
@@ -156,14 +169,11 @@ final class Readiness implements Sleeper {
 
     /** Whether it was this wait's. */
     boolean end(Wait over) {
-      if (waiter != over) return false;
-      waiter = null;
-      who = null;
-      return true;
+      return WAITER.compareAndSet(this, over, (Wait) null);
     }
   }
 
-  /** In one channel. */
+  /** In one channel. Another thread may select it meanwhile; no lock, since who waits for one in a task would stop the hub. */
   static final class Interest {
     private final Direction reading;
     private final Direction writing;
@@ -174,41 +184,42 @@ final class Readiness implements Sleeper {
       writing = new Direction(channel, "can be written");
     }
 
-    private synchronized void begin(Object who, int ops, Wait wait) {
-      if ((ops & READING) != 0) reading.begin(who, wait);
-      if ((ops & WRITING) != 0) writing.begin(who, wait);
+    private void begin(int ops, Wait wait) {
+      if ((ops & READING) != 0) reading.begin(wait);
+      if ((ops & WRITING) != 0) writing.begin(wait);
     }
 
-    synchronized void end(Wait wait) {
+    void end(Wait wait) {
       reading.end(wait);
       boolean wrote = writing.end(wait);
       // who has connected would never be ready for that again, and the selector never sleep
       if (!wrote || key == null) return;
       try {
         if ((key.interestOps() & SelectionKey.OP_CONNECT) != 0)
-          key.interestOps(key.interestOps() & ~SelectionKey.OP_CONNECT);
+          key.interestOpsAnd(~SelectionKey.OP_CONNECT);
       } catch (CancelledKeyException e) {
         // closed, so nobody looks any longer
       }
     }
 
-    /** Adds to what the selector looks for. The lock is for one that another thread selects with. */
+    /** Adds to what the selector looks for. */
     @SuppressWarnings("NullAway") // it is registered
-    private synchronized boolean add(int ops) {
-      int before = key.interestOps();
-      if ((before & ops) == ops) return false;
-      key.interestOps(before | ops);
-      return true;
+    private boolean add(int ops) {
+      return (key.interestOps() & ops) != ops && (key.interestOpsOr(ops) & ops) != ops;
     }
 
     @SuppressWarnings("NullAway")
-    private synchronized void happened() {
+    private void happened() {
       int ready = key.readyOps();
-      int interest = key.interestOps();
-      int left = (ready & WRITING) != 0 ? interest & ~WRITING : interest;
-      if ((ready & WRITING) != 0) writing.wake(ready);
-      if ((ready & READING) != 0 && !reading.wake(ready)) left &= ~READING;
-      if (left != interest) key.interestOps(left);
+      if ((ready & WRITING) != 0) {
+        key.interestOpsAnd(~WRITING); // before who is woken waits anew
+        writing.wake(ready);
+      }
+      Wait seen = reading.waiter;
+      if ((ready & READING) == 0 || reading.wake(ready)) return;
+      key.interestOpsAnd(~READING);
+      Wait begun = reading.waiter; // meanwhile, and has found the interest still there
+      if (begun != null && begun != seen) key.interestOpsOr(key.channel().validOps() & READING);
     }
 
     private void fail() {
@@ -220,10 +231,10 @@ final class Readiness implements Sleeper {
   // In a hub's thread
 
   /** A wait begins: it is woken, or fails, when one of {@code ops} is ready or the channel is closed, unless it {@linkplain Interest#end ends} before. */
-  Interest begin(Object who, SelectableChannel channel, int ops, Wait wait) throws IOException {
+  Interest begin(SelectableChannel channel, int ops, Wait wait) throws IOException {
     Interest interest = interestIn(channel);
     try {
-      interest.begin(who, ops, wait);
+      interest.begin(ops, wait);
       if (!channel.isOpen()) throw new ClosedChannelException(); // else who closes it sees the wait
       if (interest.add(ops) && isShared) selector.wakeup();
       return interest;

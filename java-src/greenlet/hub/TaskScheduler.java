@@ -369,12 +369,12 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   int awaitReady(SelectableChannel channel, int ops, @Nullable Duration limit) throws IOException {
     Readiness.requireUsable(channel, ops);
     Task<?> me = requireCurrent();
-    var wait = new ReadyWait(new Waiter<>(hub, channel, true));
+    var wait = new ReadyWait(me, new Waiter<>(hub, channel, true));
     Readiness all = loop.claimReadiness();
     Readiness.Interest interest = null;
     Timers.Timer timer = null;
     try {
-      interest = all.begin(me, channel, ops, wait);
+      interest = all.begin(channel, ops, wait);
       if (limit != null) timer = loop.at(limit, () -> wait.wake(0));
       return wait.waiter.awaitIn(me) & ops;
     } finally {
@@ -385,7 +385,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     }
   }
 
-  private record ReadyWait(Waiter<Integer> waiter) implements Readiness.Wait {
+  private record ReadyWait(Task<?> who, Waiter<Integer> waiter) implements Readiness.Wait {
     @Override
     public boolean wake(int ready) {
       return waiter.wake(ready);

@@ -254,6 +254,27 @@ class ReadinessTest {
   }
 
   @RootTest
+  @DisplayName("Nobody who waits in a guest is forgotten while another thread selects")
+  void selectedElsewhere() throws Throwable {
+    int count = 20_000;
+    try (ExecutorService host = Executors.newSingleThreadExecutor();
+        Ends pipe = Ends.open()) {
+      Task<Integer> reader =
+          Hub.on(host)
+              .spawn(() -> {
+                int received = 0;
+                while (received < count) {
+                  await(pipe.source);
+                  if (receive(pipe.source) >= 0) received++;
+                }
+                return received;
+              });
+      for (int i = 0; i < count; i++) pipe.send(i & 127);
+      assertEquals(count, reader.toCompletableFuture().get());
+    }
+  }
+
+  @RootTest
   @DisplayName("Guests and hubs with a sleeper of their users' share one thread that selects")
   void shared() throws Throwable {
     onPipe(
