@@ -771,6 +771,23 @@ class FaultTest {
       return under.isClosed();
     }
 
+    // what a Socket does not leave to another one, it makes a descriptor of its own for
+
+    @Override
+    public InetAddress getInetAddress() {
+      return under.getInetAddress();
+    }
+
+    @Override
+    public int getSoTimeout() throws SocketException {
+      return under.getSoTimeout();
+    }
+
+    @Override
+    public void setSoTimeout(int millis) throws SocketException {
+      under.setSoTimeout(millis);
+    }
+
     @Override
     public int getPort() {
       return under.getPort();

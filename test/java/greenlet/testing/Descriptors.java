@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 
 /** The open file descriptors of this process. */
@@ -34,7 +35,23 @@ public final class Descriptors {
       Threads.until(() -> count() <= before + TOLERANCE);
     } catch (AssertionError e) {
       throw new AssertionError(
-          "%d descriptors were open, now %d are".formatted(before, count()), e);
+          "%d descriptors were open, now %d are: %s".formatted(before, count(), open()), e);
+    }
+  }
+
+  private static List<Path> open() {
+    try (Stream<Path> all = Files.list(Path.of("/proc/self/fd"))) {
+      return all.flatMap(Descriptors::target).sorted().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Stream<Path> target(Path descriptor) {
+    try {
+      return Stream.of(Files.readSymbolicLink(descriptor));
+    } catch (IOException e) { // closed meanwhile
+      return Stream.of();
     }
   }
 }
