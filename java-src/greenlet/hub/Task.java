@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param <T> the type of the result
  */
-public final class Task<T extends @Nullable Object> extends RingNode {
+public final class Task<T extends @Nullable Object> extends Observed {
   /** The body of a task, or a part of one, that has no result. */
   // no @FunctionalInterface: Clojure would take any function for one, and drop what that returns
   public interface Action {
@@ -125,12 +125,6 @@ public final class Task<T extends @Nullable Object> extends RingNode {
   /** What it waited for last, where its hub has a watchdog. */
   @Nullable Object lastWait;
 
-  /** Since when it waits, by the hub's clock; for the wait that {@link #seenWait} names, or the present one. */
-  long waitsSince;
-
-  /** Whether that is when it began, and not when somebody first saw it. */
-  boolean isSinceExact;
-
   /** Stands for the wait that was seen last; 0 for none. */
   private int seenWait;
 
@@ -139,12 +133,6 @@ public final class Task<T extends @Nullable Object> extends RingNode {
 
   /** Stands for the wait that it was seen there in; 0 for none. */
   private int seenAtWait;
-
-  /** What it has used, if somebody has asked. */
-  @Nullable Account account;
-
-  /** For the Flight Recorder: a FlightRecords.OfTask, if a recording wants any. */
-  @Nullable Object records;
 
   /** The greenlet that has given way, and is ready. */
   @Nullable Greenlet gaveWay;
@@ -209,6 +197,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
    *
    * @return the name it was given, or one that is made up
    */
+  @Override
   public String name() {
     return name != null ? name : "task-" + Integer.toUnsignedString(number);
   }
@@ -247,6 +236,7 @@ public final class Task<T extends @Nullable Object> extends RingNode {
    *
    * @return the frames, the innermost first; empty if it has not begun or has ended
    */
+  @Override
   public StackTraceElement[] stackTrace() {
     Greenlet g = greenlet;
     return g == null ? new StackTraceElement[0] : g.stackTrace();
@@ -840,7 +830,12 @@ public final class Task<T extends @Nullable Object> extends RingNode {
     return this + (pending == null ? "" : " waits for " + pending);
   }
 
-  /** How it has ended. */
+  @Override
+  String hubName() {
+    return scheduler.hub.name();
+  }
+
+  @Override
   String ending() {
     Throwable thrown = exception();
     return thrown == null ? "successful" : thrown instanceof GreenletExit ? "killed" : "failed";

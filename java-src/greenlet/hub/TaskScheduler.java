@@ -2,7 +2,6 @@ package greenlet.hub;
 
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
-import greenlet.Account;
 import greenlet.Greenlet;
 import greenlet.GreenletExit;
 import greenlet.Headroom;
@@ -28,7 +27,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** The tasks of a hub: which one runs, which there are, who waits for their end, and who hears of their failures. */
-final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Tenant {
+final class TaskScheduler
+    implements Scheduler, EventLoop.Tenant, Cooperation.Tenant, Observation.Tenant<Task<?>> {
   private static final int MOST_LISTED = 100;
 
   final Hub hub;
@@ -44,7 +44,12 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
   @Nullable Watchdog<?> watchdog;
 
   /** Sees what happens to the tasks, while somebody has asked for that. */
-  @Nullable Observation observation;
+  @Nullable Observation<Task<?>> observation;
+
+  private Task.Listener[] listeners = {};
+
+  /** Whether it is looked at with all hubs that are known. */
+  private boolean isKnown;
 
   /** The task whose body {@link #run} was called with. */
   private @Nullable Task<?> main;
@@ -404,7 +409,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     Task<?> me = current;
     me.raiseInterrupt(false);
     requireMayWait(me);
-    if (observation != null) observation.check(me);
+    if (observation != null) requireHeldBriefly(observation, me);
     Greenlet here = Greenlet.current();
     loop.addReady(here);
     me.gaveWay = here;
@@ -423,7 +428,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
       return;
     }
     if (observation != null) {
-      observation.park(me, here);
+      parkObserved(observation, me, here);
       return;
     }
     current = null;
@@ -432,6 +437,33 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     } finally {
       current = me;
     }
+  }
+
+  private void parkObserved(Observation<Task<?>> seen, Task<?> me, Greenlet here) {
+    Waiter<?> waiter = me.waiter;
+    boolean isReady = me.gaveWay != null;
+    if (!isReady) requireHeldBriefly(seen, me);
+    seen.parks(me, isReady ? null : waiter, waiter == null ? null : waiter.waitsFor);
+    current = null;
+    try {
+      loop.giveWay(here);
+    } finally {
+      current = me;
+      if (waiter != null) seen.forget(waiter);
+      seen.resumes(me);
+    }
+  }
+
+  private void requireHeldBriefly(Observation<Task<?>> seen, Task<?> me) {
+    long held = me == outsider ? 0 : seen.heldTooLong(me);
+    if (held > 0)
+      throw new Hub.HeldTooLong(
+          "%s has held the thread of %s for %s, and may for %s; have it give way in between, by a sleep of no time"
+              .formatted(
+                  me,
+                  hub,
+                  Timers.text(Duration.ofNanos(held)),
+                  Timers.text(Duration.ofNanos(seen.maxHold()))));
   }
 
   /** As {@link #park}, of what waits outside of the tasks. It is made ready once for each call that it is to serve, too. */
@@ -586,7 +618,7 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
     }
     task.insertBefore(outsider); // the last that can fail, and least likely to
     tasks++;
-    if (observation != null) observation.spawned(task);
+    if (observation != null) observation.spawned(task, isInTask() ? current : null);
     if (!runs) task.interruptHere(new GreenletExit());
   }
 
@@ -624,184 +656,47 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
 
   // Looking
 
-  /**
-   * What happens to the tasks, for those who have asked; null as long as nobody has. Each turn's end is the next one's beginning,
-   * unless the loop has paused, so that the clock is read once a switch.
-   */
-  final class Observation {
-    private Task.Listener[] listeners = {};
-    private boolean isRecorded;
-    private boolean keepsAccounts;
-    private boolean keepsStacks;
-
-    /** How long a task may hold the thread, in nanoseconds; 0 for as long as it likes. */
-    private long mostHeld;
-
-    private LongSupplier clock = System::nanoTime;
-
-    /** When the last turn ended, if nothing has happened since; else 0. */
-    private long stamp;
-
-    /** Who waits, for {@link Task.Listener#onWake}. */
-    private final Map<Waiter<?>, Task<?>> waiting = new IdentityHashMap<>();
-
-    private long enters() {
-      long now = stamp != 0 ? stamp : clock.getAsLong();
-      stamp = 0;
-      return now;
-    }
-
-    private long leaves() {
-      long now = clock.getAsLong();
-      stamp = now;
-      return now;
-    }
-
-    void pauses() {
-      stamp = 0;
-    }
-
-    void spawned(Task<?> task) {
-      Task<?> by = isInTask() ? current : null;
-      if (keepsAccounts) {
-        StackTraceElement[] at = keepsStacks && by != null ? by.stackTrace() : NO_FRAMES;
-        task.account = new Account(by == null ? null : by.name(), List.of(at));
-      }
-      if (isRecorded)
-        task.records =
-            new FlightRecords.OfTask(hub.name(), task.name(), by == null ? null : by.name());
-      if (listeners.length > 0) tell(task, listener -> listener.onSpawn(task, by));
-    }
-
-    private static FlightRecords.OfTask recordsOf(Task<?> task) {
-      Object records = task.records;
-      if (records == null)
-        task.records = records = new FlightRecords.OfTask(task.hub().name(), task.name(), null);
-      return (FlightRecords.OfTask) records;
-    }
-
-    void begins(Task<?> task) {
-      if (times()) accountOf(task).begin(enters());
-      if (isRecorded) recordsOf(task).enters();
-      if (listeners.length > 0) tell(task, listener -> listener.onBegin(task));
-    }
-
-    void park(Task<?> me, Greenlet here) {
-      Waiter<?> waiter = me.waiter;
-      if (me.gaveWay == null) check(me);
-      leaves(me);
-      Object awaited = waiter == null ? null : waiter.waitsFor;
-      if (isRecorded && me.gaveWay == null && awaited != null)
-        recordsOf(me).leaves(awaited, awaited instanceof SelectableChannel);
-      else if (isRecorded) recordsOf(me).leaves(NEXT_TURN, false);
-      if (listeners.length > 0) {
-        Object what = me.gaveWay != null || waiter == null ? NEXT_TURN : waiter;
-        if (me.gaveWay == null && waiter != null) waiting.put(waiter, me);
-        tell(me, listener -> listener.onWait(me, what));
-        if (me.gaveWay != null) tell(me, listener -> listener.onWake(me));
-      }
-      current = null;
-      try {
-        loop.giveWay(here);
-      } finally {
-        current = me;
-        if (waiter != null) waiting.remove(waiter);
-        resumes(me);
-      }
-    }
-
-    private void leaves(Task<?> me) {
-      me.waitsSince = loop.now();
-      me.isSinceExact = true;
-      if (times()) accountOf(me).end(leaves());
-    }
-
-    void blocks(Task<?> task, Blocked wait) {
-      leaves(task);
-      if (isRecorded) recordsOf(task).leaves("the JDK", false);
-      if (listeners.length > 0) tell(task, listener -> listener.onWait(task, wait));
-    }
-
-    void wakes(Waiter<?> waiter) {
-      Task<?> task = waiting.remove(waiter);
-      if (task != null) tell(task, listener -> listener.onWake(task));
-    }
-
-    void resumes(Task<?> task) {
-      task.isSinceExact = false;
-      if (times()) accountOf(task).begin(enters());
-      if (isRecorded) recordsOf(task).enters();
-      if (listeners.length > 0) tell(task, listener -> listener.onResume(task));
-    }
-
-    void ends(Task<?> task) {
-      if (times() && task.account != null) task.account.end(leaves());
-      if (isRecorded) recordsOf(task).ends(task.ending());
-      if (listeners.length > 0) tell(task, listener -> listener.onEnd(task));
-    }
-
-    private boolean times() {
-      return keepsAccounts || mostHeld > 0;
-    }
-
-    private static Account accountOf(Task<?> task) {
-      Account account = task.account;
-      if (account == null) task.account = account = new Account(null, List.of());
-      return account;
-    }
-
-    /** Before {@code me} gives way: whether it should have done so before. */
-    void check(Task<?> me) {
-      Account account = me.account;
-      if (mostHeld == 0 || account == null || me == outsider) return;
-      long held = account.held(clock.getAsLong());
-      if (held <= mostHeld) return;
-      account.begin(clock.getAsLong()); // it is told once
-      throw new Hub.HeldTooLong(
-          "%s has held the thread of %s for %s, and may for %s; have it give way in between, by a sleep of no time"
-              .formatted(
-                  me,
-                  hub,
-                  Timers.text(Duration.ofNanos(held)),
-                  Timers.text(Duration.ofNanos(mostHeld))));
-    }
-
-    /** Nobody goes on meanwhile. Who throws is not told again. */
-    private void tell(Task<?> task, Consumer<Task.Listener> event) {
-      still++;
-      try {
-        for (Task.Listener listener : listeners) {
-          try {
-            event.accept(listener);
-          } catch (Throwable t) {
-            removeListener(listener);
-            report(task, t);
-          }
+  @Override
+  public void tell(Observation.Event event, Task<?> task, @Nullable Object what) {
+    still++;
+    try {
+      for (Task.Listener listener : listeners) {
+        try {
+          tell(listener, event, task, what);
+        } catch (Throwable t) {
+          removeListener(listener);
+          report(task, t);
         }
-      } finally {
-        still--;
       }
+    } finally {
+      still--;
     }
   }
 
-  private static final String NEXT_TURN = "its next turn";
-  private static final StackTraceElement[] NO_FRAMES = {};
+  @SuppressWarnings("NullAway") // there is something that is waited for
+  private static void tell(
+      Task.Listener listener, Observation.Event event, Task<?> task, @Nullable Object what) {
+    switch (event) {
+      case SPAWN -> listener.onSpawn(task, (Task<?>) what);
+      case BEGIN -> listener.onBegin(task);
+      case WAIT -> listener.onWait(task, what);
+      case WAKE -> listener.onWake(task);
+      case RESUME -> listener.onResume(task);
+      case END -> listener.onEnd(task);
+    }
+  }
 
-  private Observation observed() {
+  private Observation<Task<?>> observed() {
     if (loop.root() != null) requireHere("look at");
-    if (observation == null) observation = new Observation();
+    if (observation == null) observation = new Observation<>(this, loop);
     return observation;
   }
 
   private void restObservation() {
-    Observation none = observation;
-    if (none == null || none.times() || none.isRecorded || none.listeners.length > 0 || isKnown)
-      return;
+    if (observation == null || observation.isNeeded() || isKnown) return;
     observation = null;
     for (Task<?> task : tasks()) task.isSinceExact = false;
   }
-
-  private boolean isKnown;
 
   void know() {
     observed();
@@ -811,43 +706,37 @@ final class TaskScheduler implements Scheduler, EventLoop.Tenant, Cooperation.Te
 
   @Override
   public boolean setRecorded(boolean isRecorded) {
-    observed().isRecorded = isRecorded;
+    observed().setRecorded(isRecorded);
     restObservation();
     return isRecorded;
   }
 
   void addListener(Task.Listener listener) {
-    Observation seen = observed();
-    Task.Listener[] all = Arrays.copyOf(seen.listeners, seen.listeners.length + 1);
-    all[all.length - 1] = listener;
-    seen.listeners = all;
+    observed().setHeard(true);
+    listeners = Arrays.copyOf(listeners, listeners.length + 1);
+    listeners[listeners.length - 1] = listener;
   }
 
   void removeListener(Task.Listener listener) {
-    if (observation == null) return;
-    Observation seen = observed();
-    seen.listeners =
-        Arrays.stream(seen.listeners)
-            .filter(other -> other != listener)
-            .toArray(Task.Listener[]::new);
-    if (seen.listeners.length == 0) seen.waiting.clear();
+    listeners =
+        Arrays.stream(listeners).filter(other -> other != listener).toArray(Task.Listener[]::new);
+    if (observation == null || listeners.length > 0) return;
+    observation.setHeard(false);
     restObservation();
   }
 
   void account(boolean keeps, boolean withStacks) {
-    Observation seen = observed();
-    seen.keepsAccounts = keeps;
-    seen.keepsStacks = keeps && withStacks;
+    observed().setAccounting(keeps, withStacks);
     restObservation();
   }
 
   void setMaxHold(long mostHeld) {
-    observed().mostHeld = mostHeld;
+    observed().setMaxHold(mostHeld);
   }
 
   /** What tells how long tasks run; for tests. */
   void setClock(LongSupplier clock) {
-    observed().clock = clock;
+    observed().setClock(clock);
   }
 
   @Override
