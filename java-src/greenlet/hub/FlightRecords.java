@@ -1,5 +1,6 @@
 package greenlet.hub;
 
+import greenlet.Snapshot;
 import jdk.jfr.Category;
 import jdk.jfr.Event;
 import jdk.jfr.Label;
@@ -42,8 +43,7 @@ final class FlightRecords {
     private final Life life = new Life();
     private final @Nullable String spawnedBy;
     private @Nullable Hold hold;
-    private @Nullable Wait wait;
-    private @Nullable IoWait ioWait;
+    private @Nullable Waiting wait;
     private @Nullable Object what;
 
     OfTask(String hub, String task, @Nullable String spawnedBy) {
@@ -59,17 +59,7 @@ final class FlightRecords {
 
     /** It has the thread. */
     void enters() {
-      if (wait != null) {
-        wait.end();
-        if (wait.shouldCommit()) wait.commitFor(hub, task, what);
-        wait = null;
-      }
-      if (ioWait != null) {
-        ioWait.end();
-        if (ioWait.shouldCommit()) ioWait.commitFor(hub, task, what);
-        ioWait = null;
-      }
-      what = null;
+      endWait();
       if (!HOLD.isEnabled()) return;
       hold = new Hold();
       hold.begin();
@@ -78,14 +68,24 @@ final class FlightRecords {
     /** It gives the thread away, because it waits for {@code newWhat}. */
     void leaves(Object newWhat, boolean isForChannel) {
       endHold();
+      if (!(isForChannel ? IO_WAIT : WAIT).isEnabled()) return;
       what = newWhat;
-      if (isForChannel && IO_WAIT.isEnabled()) {
-        ioWait = new IoWait();
-        ioWait.begin();
-      } else if (!isForChannel && WAIT.isEnabled()) {
-        wait = new Wait();
-        wait.begin();
-      }
+      wait = isForChannel ? new IoWait() : new Wait();
+      wait.begin();
+    }
+
+    private void endWait() {
+      Waiting over = wait;
+      Object forWhat = what;
+      wait = null;
+      what = null;
+      if (over == null) return;
+      over.end();
+      if (!over.shouldCommit()) return;
+      over.hub = hub;
+      over.task = task;
+      over.what = Snapshot.textOf(forWhat);
+      over.commit();
     }
 
     private void endHold() {
@@ -131,13 +131,11 @@ final class FlightRecords {
     @Nullable String outcome;
   }
 
-  /** A wait of a task that was long. */
-  @Name("greenlet.TaskWait")
-  @Label("Task Wait")
+  /** What is told of a wait. */
   @Category("greenlet")
   @Threshold("20 ms")
   @StackTrace(false)
-  static final class Wait extends Event {
+  private abstract static class Waiting extends Event {
     @Label("Hub")
     @Nullable String hub;
 
@@ -146,38 +144,17 @@ final class FlightRecords {
 
     @Label("Waits For")
     @Nullable String what;
-
-    void commitFor(String ofHub, String ofTask, @Nullable Object forWhat) {
-      hub = ofHub;
-      task = ofTask;
-      what = greenlet.Snapshot.textOf(forWhat);
-      commit();
-    }
   }
+
+  /** A wait of a task that was long. */
+  @Name("greenlet.TaskWait")
+  @Label("Task Wait")
+  static final class Wait extends Waiting {}
 
   /** A wait of a task for a channel. */
   @Name("greenlet.IoWait")
   @Label("I/O Wait")
-  @Category("greenlet")
-  @Threshold("20 ms")
-  @StackTrace(false)
-  static final class IoWait extends Event {
-    @Label("Hub")
-    @Nullable String hub;
-
-    @Label("Task")
-    @Nullable String task;
-
-    @Label("Channel")
-    @Nullable String channel;
-
-    void commitFor(String ofHub, String ofTask, @Nullable Object forWhat) {
-      hub = ofHub;
-      task = ofTask;
-      channel = greenlet.Snapshot.textOf(forWhat);
-      commit();
-    }
-  }
+  static final class IoWait extends Waiting {}
 
   /** A turn of a task in which no other could run, and that was long. */
   @Name("greenlet.ThreadHeld")
