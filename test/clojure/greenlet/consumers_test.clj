@@ -172,10 +172,12 @@
     (keep-promises "--module=examples/examples." "--module-path" path)))
 
 (deftest ^:consumers a-journal-without-clojure
-  (let [path (str (jar "greenlet-core") ":" (jar "greenlet-journal"))
-        out (io/file *dir* "java-journal")]
-    (prints [] [(jdk-tool "javac") "-Werror" "-Xlint:all" "-d" out "-classpath" path "test/consumer/java/consumer/Order.java"])
-    (prints ["tea, charged"] [(jdk-tool "java") "-cp" (str path ":" out) "consumer.Order"])))
+  (doseq [[option main files] [["-classpath" "consumer.Order" []]
+                               ["--module-path" "--module=consumer/consumer.Order" ["test/consumer/java/module-info.java"]]]
+          :let [path (str (jar "greenlet-core") ":" (jar "greenlet-journal"))
+                out (io/file *dir* (str "java-journal" option))]]
+    (prints [] (concat [(jdk-tool "javac") "-Werror" "-Xlint:all" "-d" out option path "test/consumer/java/consumer/Order.java"] files))
+    (prints ["tea, charged"] [(jdk-tool "java") option (str path ":" out) main])))
 
 (deftest ^:consumers maven
   (let [project (apply copied "maven" (files-in "examples/java"))]

@@ -1,0 +1,4 @@
+/** A program of greenlet.journal as a module. */
+module consumer {
+  requires greenlet.journal;
+}
