@@ -134,7 +134,9 @@
         project (apply copied "deps" (files-in "test/consumer/deps"))
         prepare (.getAbsoluteFile (io/file "test/consumer/prepare.clj"))
         {:keys [out]} (prints [] (in-env library "lein_" ",+tools-deps" "run" "-m" "clojure.main" prepare project) :seconds 600)]
-    (prints [greeting] [(jdk-tool "java") "-cp" (str/trim out) "clojure.main" "-m" "consumer.main"] :dir project)))
+    (copied "deps" "test/consumer/journal/src")
+    (doseq [[main printed] {"consumer.main" greeting, "consumer.order" "[:tea :charged]"}]
+      (prints [printed] [(jdk-tool "java") "-cp" (str/trim out) "clojure.main" "-m" main] :dir project))))
 
 ;; Java
 
