@@ -12,7 +12,6 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -34,7 +33,7 @@ public final class DirectoryStore implements Store {
   private final Index index = new Index();
   private final Log log;
   private final Writer writer;
-  private final Collection<Consumer<? super String>> listeners = new CopyOnWriteArrayList<>();
+  private final Listeners listeners = new Listeners();
   private final ReentrantReadWriteLock calls = new ReentrantReadWriteLock();
   private @Nullable Owner owner;
   private boolean isClosed;
@@ -265,7 +264,7 @@ public final class DirectoryStore implements Store {
   public boolean send(String id, Message message) throws IOException {
     requireFits(message.value(), id);
     boolean isNew = this.<Boolean>ask(new Sending(id, message));
-    if (isNew) for (Consumer<? super String> listener : listeners) listener.accept(id);
+    if (isNew) listeners.tell(id);
     return isNew;
   }
 
@@ -385,8 +384,7 @@ public final class DirectoryStore implements Store {
 
   @Override
   public Runnable listen(Consumer<? super String> listener) {
-    listeners.add(listener);
-    return () -> listeners.remove(listener);
+    return listeners.add(listener);
   }
 
   @Override

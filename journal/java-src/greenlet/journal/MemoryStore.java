@@ -10,7 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -56,7 +55,7 @@ public final class MemoryStore implements Store {
   }
 
   private final Map<String, Kept> programs = new HashMap<>();
-  private final Collection<Consumer<? super String>> listeners = new CopyOnWriteArrayList<>();
+  private final Listeners listeners = new Listeners();
   private boolean isClosed;
 
   /** A store without programs. */
@@ -134,7 +133,7 @@ public final class MemoryStore implements Store {
   @Override
   public boolean send(String id, Message message) throws IOException {
     if (!keep(id, message)) return false;
-    for (Consumer<? super String> listener : listeners) listener.accept(id);
+    listeners.tell(id);
     return true;
   }
 
@@ -196,8 +195,7 @@ public final class MemoryStore implements Store {
 
   @Override
   public Runnable listen(Consumer<? super String> listener) {
-    listeners.add(listener);
-    return () -> listeners.remove(listener);
+    return listeners.add(listener);
   }
 
   @Override
