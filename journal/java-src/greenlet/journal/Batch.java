@@ -82,6 +82,7 @@ final class Batch {
       var part =
           new Append(
               old.id,
+              old.incarnation,
               entries.get(from).number(),
               entries.subList(from, to),
               List.of(),

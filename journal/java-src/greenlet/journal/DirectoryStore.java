@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -253,8 +252,13 @@ public final class DirectoryStore implements Store {
     @Override
     Boolean put(Batch batch) {
       Kept kept = batch.find(append.id());
-      if (append.number() != (kept == null ? 0 : kept.next)) return false;
-      if (kept == null ? append.entries().isEmpty() : kept.hasEnded()) return false;
+      boolean isNext =
+          kept == null
+              ? append.number() == 0 && !append.entries().isEmpty()
+              : append.number() == kept.next
+                  && append.incarnation() == kept.incarnation
+                  && !kept.hasEnded();
+      if (!isNext) return false;
       batch.append(append, record);
       return true;
     }

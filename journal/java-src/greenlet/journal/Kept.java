@@ -16,6 +16,9 @@ final class Kept implements Cloneable {
 
   final String id;
 
+  /** The mark of its first entry. */
+  long incarnation;
+
   /** The number that the next entry has to have. */
   long next;
 
@@ -75,6 +78,7 @@ final class Kept implements Cloneable {
       Entry lastOne = append.entries().get(append.entries().size() - 1);
       if (begin == Records.NONE || first.kind().begins()) {
         begin = position;
+        incarnation = first.mark();
         bytes = 0;
         for (Waiting message : messages) bytes += message.size;
       }

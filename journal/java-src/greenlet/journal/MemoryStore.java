@@ -2,7 +2,6 @@ package greenlet.journal;
 
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -120,8 +119,13 @@ public final class MemoryStore implements Store {
     Set<String> refused = new HashSet<>();
     for (Append append : group) {
       Kept kept = programs.get(append.id());
-      if (append.number() != (kept == null ? 0 : kept.next)
-          || (kept != null && kept.end() != null)) {
+      boolean isNext =
+          kept == null
+              ? append.number() == 0
+              : append.number() == kept.next
+                  && append.incarnation() == kept.entries.get(0).mark()
+                  && kept.end() == null;
+      if (!isNext) {
         refused.add(append.id());
         continue;
       }

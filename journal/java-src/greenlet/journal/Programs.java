@@ -250,7 +250,7 @@ final class Programs implements Run.Outside {
     now.beginning = beginning;
     loading.put(id, now);
     threads.append(
-        new Append(id, 0, List.of(entry), List.of(), null),
+        new Append(id, entry.mark(), 0, List.of(entry), List.of(), null),
         (isRefused, failure) -> {
           loading.remove(id);
           if (failure != null) beginning.begun.completeExceptionally(storeIsOver(failure));

@@ -151,7 +151,7 @@ final class Records {
     n = from.readCount();
     List<Entry> entries = new ArrayList<>(n);
     for (int i = 0; i < n; i++) entries.add(decodeEntry(number + i, from));
-    return new Append(id, number, entries, taken, park);
+    return new Append(id, 0, number, entries, taken, park); // nobody asks which one it was
   }
 
   private static Set<String> decodeNames(Decoder from) {

@@ -499,7 +499,7 @@ final class Run implements Driver {
   private void append(Outside to, List<Entry> batch, List<Long> taking) {
     isAppending = true;
     inFlight = batch;
-    to.append(this, new Append(id, next, batch, taking, null));
+    to.append(this, new Append(id, begin.mark(), next, batch, taking, null));
   }
 
   private List<Entry> inFlight = List.of();
@@ -607,7 +607,7 @@ final class Run implements Driver {
   void park(Park park) {
     if (outside == null) return;
     isAppending = true;
-    outside.append(this, new Append(id, next, List.of(), List.of(), park));
+    outside.append(this, new Append(id, begin.mark(), next, List.of(), List.of(), park));
   }
 
   /** What a step is called, and which entry it is to have; for messages. */

@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * returns, and is not seen by any other call before. Nothing is written for a program but by these calls.
  *
  * <p><b>One writer.</b> An append names the number of its first entry. Several hosts may run the same program: the first one to
- * append an entry has that number, and the others are refused.
+ * append an entry has that number, and the others are refused. It names the incarnation, too, so that a host that still runs a program
+ * that was deleted does not append to another one, which has begun with the same id since.
  *
  * <p><b>Errors.</b> An {@code IOException} out of a call that writes, or a {@code RuntimeException} that is not named there, says that
  * nobody knows what is durable: the store is over then, and refuses every further call with an {@code IOException} that says why.
@@ -79,7 +80,7 @@ public interface Store extends AutoCloseable {
 
   /**
    * Writes for several programs at once: each append is written whole or not at all, on its own. An append is refused, and changes
-   * nothing, if its number is not the next one of its program; the others are written all the same. The first entry of a program has
+   * nothing, if its number is not the next one of its program, or its incarnation another one; the others are written all the same. The first entry of a program has
    * number 0. An entry of kind {@code RESTART} is the first one of its append, and all entries before it are no part of the journal
    * any longer. An entry that ends the program is the last one, and takes the messages that wait out of the store.
    *

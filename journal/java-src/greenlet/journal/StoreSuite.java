@@ -32,6 +32,7 @@ public final class StoreSuite {
   private static final int THREADS = 8;
   private static final String CLOSED = "check-closed";
   private static final String REOPENED = "check-reopened";
+  private static final long SEED = 42;
   private static final String ODD = "\0 \u20ac";
 
   private final Opener opener;
@@ -136,6 +137,10 @@ public final class StoreSuite {
     add(all, "programs are due by the messages that they wait for", StoreSuite::dueByMessage);
     add(all, "an append is refused alone, and changes nothing then", StoreSuite::refuses);
     add(all, "one of many that append the same number has it", StoreSuite::oneWriter);
+    add(
+        all,
+        "nothing is appended for one that was deleted to another of the same id",
+        StoreSuite::incarnations);
     add(all, "an end takes the messages, and nothing comes after it", StoreSuite::ends);
     add(all, "messages wait in their order until they are taken", StoreSuite::messages);
     add(all, "a message with a key is kept once", StoreSuite::keys);
@@ -172,7 +177,7 @@ public final class StoreSuite {
   }
 
   private static Entry begin(long number) {
-    return new Entry(number, 1000 + number, Entry.Kind.BEGIN, "f", 42, "[1]");
+    return new Entry(number, 1000 + number, Entry.Kind.BEGIN, "f", SEED, "[1]");
   }
 
   private static Entry outcome(long number) {
@@ -185,11 +190,11 @@ public final class StoreSuite {
   }
 
   private static Append append(String id, Entry... entries) {
-    return new Append(id, entries[0].number(), List.of(entries), List.of(), null);
+    return new Append(id, SEED, entries[0].number(), List.of(entries), List.of(), null);
   }
 
   private static Append park(String id, long number, long due, String... names) {
-    return new Append(id, number, List.of(), List.of(), new Park(due, Set.of(names)));
+    return new Append(id, SEED, number, List.of(), List.of(), new Park(due, Set.of(names)));
   }
 
   private static Message message(@Nullable String name, @Nullable String key, String value) {
@@ -272,7 +277,7 @@ public final class StoreSuite {
     store.send("a", message("m", "k", "v"));
     var restart = new Entry(2, 3, Entry.Kind.RESTART, "f", 43, "[2]");
     write(store, append("a", restart, outcome(3)));
-    write(store, append("a", outcome(4)));
+    write(store, new Append("a", 43, 4, List.of(outcome(4)), List.of(), null));
     equal(List.of(restart, outcome(3), outcome(4)), store.read("a"), "the journal after a restart");
     equal(new Standing("a", restart, 5, null, null), store.standing("a"), "its standing");
     equal(1, store.messages("a").size(), "its messages");
@@ -284,7 +289,7 @@ public final class StoreSuite {
     write(store, append("a", begin(0)));
     equal(new Standing("a", begin(0), 1, null, null), store.standing("a"), "after the beginning");
     var park = new Park(5000, Set.of("m", "n"));
-    write(store, new Append("a", 1, List.of(outcome(1)), List.of(), park));
+    write(store, new Append("a", SEED, 1, List.of(outcome(1)), List.of(), park));
     equal(new Standing("a", begin(0), 2, null, park), store.standing("a"), "parked with an entry");
     write(store, park("a", 2, Park.NEVER));
     equal(
@@ -373,7 +378,12 @@ public final class StoreSuite {
     write(
         store,
         new Append(
-            "before", 1, List.of(outcome(1)), List.of(0L), new Park(Park.NEVER, Set.of("m"))));
+            "before",
+            SEED,
+            1,
+            List.of(outcome(1)),
+            List.of(0L),
+            new Park(Park.NEVER, Set.of("m"))));
     equal(Set.of("after", "cancelled"), Set.copyOf(store.due(0, 10)), "after it was taken");
   }
 
@@ -384,11 +394,11 @@ public final class StoreSuite {
     Standing before = store.standing("a");
     for (Append bad :
         List.of(
-            new Append("a", 1, List.of(outcome(1)), List.of(0L), null),
-            new Append("a", 3, List.of(outcome(3)), List.of(0L), null),
-            new Append("a", 0, List.of(begin(0)), List.of(0L), null),
-            new Append("a", 1, List.of(), List.of(0L), null),
-            new Append("c", 1, List.of(outcome(1)), List.of(), null))) {
+            new Append("a", SEED, 1, List.of(outcome(1)), List.of(0L), null),
+            new Append("a", SEED, 3, List.of(outcome(3)), List.of(0L), null),
+            new Append("a", SEED, 0, List.of(begin(0)), List.of(0L), null),
+            new Append("a", SEED, 1, List.of(), List.of(0L), null),
+            new Append("c", SEED, 1, List.of(outcome(1)), List.of(), null))) {
       long next = Objects.requireNonNull(store.standing("b")).next();
       equal(
           Set.of(bad.id()),
@@ -426,6 +436,25 @@ public final class StoreSuite {
       equal(won[n], entries.get(n).mark() + 1, "whose entry " + n + " is");
   }
 
+  private static void incarnations(Store store) throws IOException {
+    write(store, append("a", begin(0), result(1)));
+    store.delete("a");
+    var begin = new Entry(0, 5, Entry.Kind.BEGIN, "f", 43, "[1]");
+    write(store, new Append("a", 43, 0, List.of(begin), List.of(), null));
+    store.send("a", message("m", null, "v"));
+    for (Append old :
+        List.of(
+            append("a", outcome(1)),
+            park("a", 1, 77),
+            append("a", new Entry(1, 5, Entry.Kind.RESTART, "f", SEED, null)),
+            new Append("a", SEED, 1, List.of(result(1)), List.of(0L), null)))
+      equal(Set.of("a"), store.append(List.of(old)), "who is refused with " + old);
+    equal(new Standing("a", begin, 1, null, null), store.standing("a"), "the new one");
+    equal(1, store.messages("a").size(), "its messages");
+    write(store, new Append("a", 43, 1, List.of(outcome(1)), List.of(), null));
+    equal(List.of(begin, outcome(1)), store.read("a"), "its journal");
+  }
+
   private static void ends(Store store) throws Exception {
     for (Entry.Kind kind : List.of(Entry.Kind.RESULT, Entry.Kind.ERROR)) {
       String id = kind.name();
@@ -451,10 +480,10 @@ public final class StoreSuite {
       expected.add(new Message(i, 5, "m" + i, i == 3 ? "k" : null, "v" + i));
     equal(expected, store.messages("a"), "messages");
     var received = new Entry(1, 6, Entry.Kind.MESSAGE, "main/m1", 0, "v1");
-    write(store, new Append("a", 1, List.of(received), List.of(1L), null));
+    write(store, new Append("a", SEED, 1, List.of(received), List.of(1L), null));
     expected.remove(1);
     equal(expected, store.messages("a"), "messages, without the one that was taken");
-    write(store, new Append("a", 2, List.of(outcome(2)), List.of(4L, 0L), null));
+    write(store, new Append("a", SEED, 2, List.of(outcome(2)), List.of(4L, 0L), null));
     equal(expected.subList(1, 3), store.messages("a"), "messages, without three");
     store.send("a", message("m5", null, "v5"));
     equal(5L, store.messages("a").get(2).number(), "the number of the next one");
@@ -472,7 +501,8 @@ public final class StoreSuite {
     equal(true, store.send("b", message("m", null, "v")), "without a key, again");
     write(
         store,
-        new Append("a", 1, List.of(outcome(1)), LongStream.range(0, 100).boxed().toList(), null));
+        new Append(
+            "a", SEED, 1, List.of(outcome(1)), LongStream.range(0, 100).boxed().toList(), null));
     equal(false, store.send("a", message("m", "k7", "v")), "after it was taken");
     write(store, append("a", result(2)));
     equal(false, store.send("a", message("m", "k7", "v")), "after the end");
@@ -713,6 +743,8 @@ public final class StoreSuite {
       equal(1L, again.messages("p2").get(1).number(), "the number of its message");
       equal(Set.of("p2"), again.append(List.of(append("p2", outcome(1)))), "who is refused");
       write(again, append("p2", outcome(2)));
+      equal(Set.of("p1"), again.append(List.of(append("p1", outcome(4)))), "whose seed is older");
+      write(again, new Append("p1", 1, 4, List.of(outcome(4)), List.of(), null));
     }
   }
 

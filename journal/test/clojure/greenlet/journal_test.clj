@@ -218,7 +218,7 @@
   "A host of a store in which the program is where it was after `n` of the entries."
   ^Host [^MemoryStore from n]
   (let [store (MemoryStore.)]
-    (.append store [(Append. "p" 0 (take n (.read from "p")) [] nil)])
+    (.append store [(Append. "p" 0 0 (take n (.read from "p")) [] nil)])
     (journal/host store)))
 
 (defspec random-programs (times 15)

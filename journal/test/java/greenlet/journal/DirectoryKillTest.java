@@ -145,7 +145,7 @@ class DirectoryKillTest {
       while (entries.size() < GROUP
           || (entries.size() - (entries.get(0).kind() == Entry.Kind.OUTCOME ? 0 : 1)) % GROUP > 0)
         entries.add(entry(id, next + entries.size()));
-      if (!store.append(List.of(new Append(id, next, entries, List.of(), null))).isEmpty())
+      if (!store.append(List.of(new Append(id, 0, next, entries, List.of(), null))).isEmpty())
         throw new AssertionError(id + " was refused");
       String ack = "ack %s %d\n".formatted(id, next + entries.size());
       synchronized (System.out) {

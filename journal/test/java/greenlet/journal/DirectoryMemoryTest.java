@@ -74,7 +74,12 @@ class DirectoryMemoryTest {
               new Entry(n, i, Entry.Kind.OUTCOME, "main/charge#" + n, i, "[:paid " + i + "]"));
         group.add(
             new Append(
-                id(i), 0, entries, List.of(), new Park(1_000_000L + i, Set.of("items" + i % 3))));
+                id(i),
+                i,
+                0,
+                entries,
+                List.of(),
+                new Park(1_000_000L + i, Set.of("items" + i % 3))));
       }
       assertEquals(Set.of(), store.append(group));
       store.send(id(from), new Message(0, 0, "other", "key", "v"));

@@ -123,12 +123,12 @@ class DirectoryStoreTest {
   }
 
   private static Append begin(String id) {
-    return new Append(id, 0, List.of(entry(0, Entry.Kind.BEGIN, id)), List.of(), null);
+    return new Append(id, 0, 0, List.of(entry(0, Entry.Kind.BEGIN, id)), List.of(), null);
   }
 
   private static Append outcome(String id, long number) {
     return new Append(
-        id, number, List.of(entry(number, Entry.Kind.OUTCOME, id + number)), List.of(), null);
+        id, 0, number, List.of(entry(number, Entry.Kind.OUTCOME, id + number)), List.of(), null);
   }
 
   private static Map<Path, byte[]> files(Path directory) throws IOException {
@@ -417,6 +417,7 @@ class DirectoryStoreTest {
               List.of(
                   new Append(
                       "a",
+                      0,
                       written + 1,
                       List.of(entry(written + 1, Entry.Kind.OUTCOME, "x".repeat(700))),
                       List.of(),
@@ -493,6 +494,7 @@ class DirectoryStoreTest {
             List.of(
                 new Append(
                     id,
+                    0,
                     1,
                     List.of(entry(1, Entry.Kind.RESULT, "x".repeat(100))),
                     List.of(),
@@ -625,13 +627,15 @@ class DirectoryStoreTest {
     try (Store store = DirectoryStore.open(temporary.resolve("arguments"))) {
       store.append(List.of(begin("a")));
       String large = "x".repeat(store.valueLimit() + 1);
-      var entry = new Append("a", 1, List.of(entry(1, Entry.Kind.OUTCOME, large)), List.of(), null);
+      var entry =
+          new Append("a", 0, 1, List.of(entry(1, Entry.Kind.OUTCOME, large)), List.of(), null);
       var e = assertThrows(IllegalArgumentException.class, () -> store.append(List.of(entry)));
       assertTrue(e.getMessage().contains("a value of a has 16777217 characters"), e::getMessage);
       assertThrows(
           IllegalArgumentException.class,
           () -> store.send("a", new Message(0, 0, "m", null, large)));
-      var order = new Append("a", 1, List.of(entry(2, Entry.Kind.OUTCOME, "v")), List.of(), null);
+      var order =
+          new Append("a", 0, 1, List.of(entry(2, Entry.Kind.OUTCOME, "v")), List.of(), null);
       var o = assertThrows(IllegalArgumentException.class, () -> store.append(List.of(order)));
       assertTrue(o.getMessage().contains("entry 2 of a is in the place of entry 1"), o::getMessage);
       assertEquals(1, store.read("a").size());

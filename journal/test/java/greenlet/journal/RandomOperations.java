@@ -73,6 +73,8 @@ final class RandomOperations {
     Standing standing = model.standing(id);
     long number = standing == null ? 0 : standing.next();
     if (random.nextInt(10) == 0) number += random.nextInt(3) - 1;
+    long incarnation = standing == null ? 0 : standing.begin().mark();
+    if (time % 20 == 11) incarnation++;
     List<Entry> entries = new ArrayList<>();
     if (standing == null) entries.add(entry(number, Entry.Kind.BEGIN));
     else if (random.nextInt(8) == 0) entries.add(entry(number, Entry.Kind.RESTART));
@@ -90,7 +92,7 @@ final class RandomOperations {
           new Park(
               random.nextInt(3) == 0 ? Park.NEVER : time + random.nextInt(100),
               random.nextInt(2) == 0 ? Set.of() : Set.of("m1", "m2"));
-    return new Append(id, number, entries, taken, park);
+    return new Append(id, incarnation, number, entries, taken, park);
   }
 
   private Entry entry(long number, Entry.Kind kind) {

@@ -1,6 +1,7 @@
 package greenlet.journal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import greenlet.testing.LeakCheck;
@@ -88,6 +89,41 @@ class TwoHostsTest {
       assertEquals(ended.stream().sorted().toList(), finallies.stream().sorted().toList());
       assertEquals(2 * PROGRAMS, held.size());
       Threads.collect(() -> held.stream().allMatch(mine -> mine.refersTo(null)));
+    }
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "One that still runs in another host appends nothing to what has begun with its id since it was deleted")
+  void incarnations() throws Throwable {
+    var isInStep = new CountDownLatch(1);
+    var late = new CountDownLatch(1);
+    try (var store = new MemoryStore();
+        var a = new Host(store, Codec.STRINGS);
+        var b = new Host(store, Codec.STRINGS)) {
+      Program<String, String> first =
+          argument ->
+              Journal.step(
+                  "first",
+                  () -> {
+                    isInStep.countDown();
+                    Threads.await(late);
+                    return "a";
+                  });
+      a.start("p", "program", first, "x");
+      Threads.await(isInStep);
+      assertEquals(
+          "b", b.execute("p", "program", argument -> Journal.step("first", () -> "b"), "x"));
+      assertTrue(b.delete("p"));
+      b.start("p", "program", argument -> Journal.receive("go"), "x");
+      var old = a.resultLater("p");
+      late.countDown();
+      assertThrows(Superseded.class, () -> Threads.await(old));
+      b.send("p", "go", "gone", null);
+      assertEquals("gone", b.result("p"));
+      assertEquals(
+          List.of(Entry.Kind.BEGIN, Entry.Kind.MESSAGE, Entry.Kind.RESULT),
+          store.read("p").stream().map(Entry::kind).toList());
     }
   }
 
