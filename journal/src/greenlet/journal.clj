@@ -103,7 +103,7 @@
     :functions  finds the function of a name, a string, where a program goes on whose function has not been executed here. By default
                 the name is that of a var, whose namespace is loaded if need be
     :keep       how many programs keep their stacks while they only wait; more are forgotten, and run again when they are due or
-                get a message. By default one for each 16 KB of a quarter of the heap
+                get a message. By default any number, until memory is short: see greenlet.journal.Host.keep
     :codec      a greenlet.journal.Codec in place of `edn`
     :here       true: the programs run in the thread of the current hub, whose tasks steps can be then; by default in a thread of
                 their own

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Runs the programs of a {@link Store}, any number of them in one thread: begins them, runs their steps, wakes them when they are due
- * or get a message, and forgets those that only wait where there are too many.
+ * or get a message, and forgets those that only wait where memory is short.
  *
  * <pre>{@code
  * try (Store store = new MemoryStore();
@@ -44,7 +44,7 @@ public final class Host implements AutoCloseable {
    * @param codec encodes their values
    */
   public Host(Store store, Codec codec) {
-    this(store, codec, System::currentTimeMillis);
+    this(store, codec, System::currentTimeMillis, Memory.HEAP);
     startThread();
   }
 
@@ -57,18 +57,23 @@ public final class Host implements AutoCloseable {
 
   /** For tests: the time is that of {@code clock}; see {@link #clockSet}. */
   static Host withClock(Store store, Codec codec, LongSupplier clock) {
-    var host = new Host(store, codec, clock);
+    return withMemory(store, codec, clock, Memory.HEAP);
+  }
+
+  /** For tests: programs are forgotten when {@code memory} is short. */
+  static Host withMemory(Store store, Codec codec, LongSupplier clock, Memory memory) {
+    var host = new Host(store, codec, clock, memory);
     host.startThread();
     return host;
   }
 
-  private Host(Store store, Codec codec, LongSupplier clock) {
+  private Host(Store store, Codec codec, LongSupplier clock, Memory memory) {
     if (store == null) throw new IllegalArgumentException("a host needs a store: got null");
     if (codec == null) throw new IllegalArgumentException("a host needs a codec: got null");
     this.store = store;
     this.codec = codec;
     this.clock = clock;
-    programs = new Programs(store, codec, clock, mailbox);
+    programs = new Programs(store, codec, clock, mailbox, memory);
   }
 
   /**
@@ -84,7 +89,7 @@ public final class Host implements AutoCloseable {
   }
 
   static Host here(Store store, Codec codec, LongSupplier clock) {
-    var host = new Host(store, codec, clock);
+    var host = new Host(store, codec, clock, Memory.HEAP);
     Hub.current().spawn("journal", host.programs::run);
     return host;
   }
@@ -120,7 +125,8 @@ public final class Host implements AutoCloseable {
 
   /**
    * Sets how many programs keep their stacks, so that they go on at once. More than that are kept only while they do more than wait. By
-   * default one for each 16 KB of a quarter of the heap.
+   * default there is no such limit, and memory decides: each time that a collection of the heap's old generation leaves more than
+   * three quarters of it in use, half of the programs that only wait are forgotten, the longest unused first.
    *
    * @param most how many, 0 or more
    * @return this host

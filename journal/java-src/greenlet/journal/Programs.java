@@ -23,9 +23,6 @@ import org.jspecify.annotations.Nullable;
 final class Programs implements Run.Outside {
   static final String CLOSED = "the host is closed";
 
-  /** What a program that waits holds, roughly. */
-  private static final int BYTES_A_PROGRAM = 16 << 10;
-
   private static final int MOST_DUE = 1000;
   private static final int MOST_AT_ONCE = 1000;
   private static final long DUE_AGAIN_MILLIS = 100;
@@ -34,13 +31,11 @@ final class Programs implements Run.Outside {
   private final Codec codec;
   private final LongSupplier clock;
   private final Mailbox mailbox;
+  private final Memory memory;
   private final StoreThreads threads;
   private final Map<String, Program<?, ?>> functions = new ConcurrentHashMap<>();
   volatile Function<String, @Nullable Program<?, ?>> resolver = name -> null;
-  volatile int keep =
-      (int)
-          Math.min(
-              1_000_000, Math.max(1000, Runtime.getRuntime().maxMemory() / 4 / BYTES_A_PROGRAM));
+  volatile int keep = Integer.MAX_VALUE;
 
   /** Completed when nothing is done here any longer. */
   final CompletableFuture<@Nullable Void> closed = new CompletableFuture<>();
@@ -74,11 +69,12 @@ final class Programs implements Run.Outside {
 
   private boolean isAsking;
 
-  Programs(Store store, Codec codec, LongSupplier clock, Mailbox mailbox) {
+  Programs(Store store, Codec codec, LongSupplier clock, Mailbox mailbox, Memory memory) {
     this.store = store;
     this.codec = codec;
     this.clock = clock;
     this.mailbox = mailbox;
+    this.memory = memory;
     threads = new StoreThreads(store, mailbox);
     endListening = store.listen(id -> mailbox.post(() -> sent(id))); // also before its thread runs
   }
@@ -86,12 +82,14 @@ final class Programs implements Run.Outside {
   /** The task that all this is done in, until it is told to stop. */
   @Nullable Object run() {
     steps = new StepRunner(Hub.current(), this::completed);
+    Runnable endMemory = memory.listen(() -> mailbox.post(this::forgetHalf));
     try {
       while (!isStopping) serve();
       settleDown();
     } finally {
       isClosing = true;
       endListening.run();
+      endMemory.run();
       for (Run run : List.copyOf(runs.values())) remove(run);
       threads.end();
       closed.complete(null);
@@ -374,6 +372,13 @@ final class Programs implements Run.Outside {
       if (run.park() != null) forgotten.add(run);
     }
     forgotten.forEach(this::forget);
+  }
+
+  /** Of those that only wait: memory is short. */
+  private void forgetHalf() {
+    List<Run> waiting = new ArrayList<>();
+    for (Run run : runs.values()) if (run.park() != null) waiting.add(run);
+    waiting.subList(0, (waiting.size() + 1) / 2).forEach(this::forget);
   }
 
   private void forget(Run run) {

@@ -22,6 +22,8 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.function.Executable;
@@ -659,6 +661,54 @@ class HostTest {
         });
     host = null;
     store = null;
+  }
+
+  @RootTest
+  @DisplayName(
+      "When memory is short, half of those that only wait are forgotten, the longest unused first")
+  void memory() throws Throwable {
+    var listening = new AtomicReference<Runnable>();
+    Memory memory =
+        whenShort -> {
+          listening.set(whenShort);
+          return () -> listening.set(null);
+        };
+    store = new MemoryStore();
+    host = Host.withMemory(store, Codec.STRINGS, clock::get, memory);
+    try {
+      host.start("busy", "busy", argument -> Journal.step("blocks", HostTest::block), "x");
+      for (int i = 0; i < 8; i++) {
+        String id = "p" + i;
+        host.start(id, "program", argument -> Journal.receive("go") + argument, "" + i);
+        Threads.until(() -> waits(id).equals(List.of("a message main<go#0")));
+      }
+      host.send("p1", "other", "!", null); // which is a use
+      waits("p1");
+      listening.get().run();
+      Threads.until(() -> parked().equals(Set.of("p0", "p2", "p3", "p4")));
+      listening.get().run();
+      Threads.until(() -> parked().equals(Set.of("p0", "p2", "p3", "p4", "p5", "p6")));
+      for (int i = 0; i < 8; i++) {
+        host.send("p" + i, "go", "!", null);
+        assertEquals("!" + i, host.result("p" + i));
+      }
+    } finally {
+      host.close();
+      host = null;
+      store = null;
+    }
+    assertNull(listening.get());
+  }
+
+  private Set<String> parked() {
+    try {
+      return host.programs().stream()
+          .filter(standing -> standing.park() != null)
+          .map(Standing::id)
+          .collect(Collectors.toSet());
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
   }
 
   @RootTest
