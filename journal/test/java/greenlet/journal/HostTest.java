@@ -712,6 +712,28 @@ class HostTest {
   }
 
   @RootTest
+  @DisplayName("A program whose tasks are always ready is stopped, with their names")
+  void alwaysReady() throws Throwable {
+    hosted(() -> {
+      start(argument -> {
+        Hub.current().spawn("busy", HostTest::spin);
+        return Journal.receive("go");
+      });
+      refused(
+          IllegalStateException.class,
+          () -> host.result("p"),
+          "program p: Task[busy, ",
+          "stayed ready for 1,000,000 rounds");
+      assertEquals(Status.State.STOPPED, host.status("p").state());
+      assertEquals(List.of(Entry.Kind.BEGIN), kinds());
+    });
+  }
+
+  private static Object spin() throws InterruptedException {
+    while (true) Hub.sleep(Duration.ZERO);
+  }
+
+  @RootTest
   @DisplayName("A step that a host has closed on leaves no entry, and runs again in the next one")
   void closed() throws Throwable {
     var begun = new CountDownLatch(1);
