@@ -2,16 +2,13 @@ package greenlet.bench;
 
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 
 /**
@@ -73,7 +70,7 @@ final class Jobs {
 
   int run() throws IOException, InterruptedException {
     List<String> failures = new ArrayList<>();
-    try (var database = new Database()) {
+    try (var database = new Database(false)) {
       for (int fork = 1; fork <= forks; fork++) {
         for (Workers each : workers) {
           Main.say(each.name + ", " + fork + " of " + forks);
@@ -84,7 +81,7 @@ final class Jobs {
           }
         }
       }
-    } catch (NoDatabase e) {
+    } catch (Database.Missing e) {
       Main.say(e.getMessage());
       return 2;
     }
@@ -138,60 +135,5 @@ final class Jobs {
       Workers workers, String what, List<double[]> all, int column) {
     return new Measurement(
         workers.name, what, all.stream().mapToDouble(sample -> sample[column]).toArray());
-  }
-
-  private static final class NoDatabase extends IOException {
-    NoDatabase(String message) {
-      super(message);
-    }
-  }
-
-  /** The PostgreSQL that {@code test/servers} runs. */
-  private static final class Database implements AutoCloseable {
-    private static final int STOP_SECONDS = 10;
-
-    private final Process process;
-    final String url;
-
-    Database() throws IOException {
-      Path classes =
-          Path.of(URI.create(Jobs.class.getResource("/").toString())); // bench/target/classes
-      String script = classes.resolve("../../../test/servers").normalize().toString();
-      process = start(script);
-      var values = new HashMap<String, String>();
-      var messages = new StringBuilder();
-      BufferedReader lines = process.inputReader();
-      for (String line = lines.readLine(); !"ready".equals(line); line = lines.readLine()) {
-        if (line == null)
-          throw new NoDatabase("there is no PostgreSQL to measure with: " + messages);
-        String[] pair = line.split("=", 2);
-        if (pair.length == 2) values.put(pair[0], pair[1]);
-        messages.append(line).append('\n');
-      }
-      url =
-          "jdbc:postgresql://127.0.0.1:%s/postgres?user=%s&password=%s&sslmode=disable"
-              .formatted(
-                  values.get("POSTGRESQL_PORT"),
-                  values.get("POSTGRESQL_USER"),
-                  values.get("PASSWORD"));
-    }
-
-    private static Process start(String script) throws NoDatabase {
-      try {
-        return new ProcessBuilder(script).redirectErrorStream(true).start();
-      } catch (IOException e) {
-        throw new NoDatabase("there is no PostgreSQL to measure with: " + e.getMessage());
-      }
-    }
-
-    @Override
-    public void close() throws IOException {
-      process.getOutputStream().close();
-      try {
-        if (!process.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) process.destroyForcibly();
-      } catch (InterruptedException e) {
-        process.destroyForcibly();
-      }
-    }
   }
 }

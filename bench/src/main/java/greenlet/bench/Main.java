@@ -86,7 +86,9 @@ final class Main {
               ? new Against(args)::run
               : Echo.isAsked(all)
                   ? new Echo(args)::run
-                  : all.contains("--jobs") ? new Jobs(args)::run : new Main(args)::run;
+                  : all.contains("--jobs")
+                      ? new Jobs(args)::run
+                      : all.contains("--journal") ? new Journals(args)::run : new Main(args)::run;
     } catch (IllegalArgumentException e) {
       say(e.getMessage());
       System.exit(2);
