@@ -25,6 +25,7 @@ final class Programs implements Run.Outside {
 
   private static final int MOST_DUE = 1000;
   private static final int MOST_AT_ONCE = 1000;
+  private static final int MOST_LOOKED_AT = 100;
   private static final long DUE_AGAIN_MILLIS = 100;
 
   private final Store store;
@@ -52,6 +53,9 @@ final class Programs implements Run.Outside {
 
   /** Those that are run, the longest unused first. */
   private final LinkedHashMap<String, Run> runs = new LinkedHashMap<>(16, 0.75f, true);
+
+  /** How many of them are being forgotten. */
+  private int parking;
 
   /** Those that are being read, or begun. */
   private final Map<String, Loading> loading = new HashMap<>();
@@ -362,16 +366,19 @@ final class Programs implements Run.Outside {
 
   // Forgetting, and waking
 
-  /** The longest unused ones, if there are too many. */
+  /** The longest unused ones, if there are too many. Those that do more than wait count as used. */
   private void forget() {
-    if (runs.size() <= keep) return;
-    int looked = 0;
-    List<Run> forgotten = new ArrayList<>(1);
+    int tooMany = runs.size() - parking - keep;
+    List<Run> looked = new ArrayList<>(1);
     for (Run run : runs.values()) {
-      if (runs.size() - forgotten.size() <= keep || looked++ > 100) break;
-      if (run.park() != null) forgotten.add(run);
+      if (tooMany <= 0 || looked.size() == MOST_LOOKED_AT) break;
+      looked.add(run);
+      if (run.park() != null) tooMany--;
     }
-    forgotten.forEach(this::forget);
+    for (Run run : looked) {
+      runs.get(run.id);
+      forget(run);
+    }
   }
 
   /** Of those that only wait: memory is short. */
@@ -383,7 +390,9 @@ final class Programs implements Run.Outside {
 
   private void forget(Run run) {
     Park park = run.park();
-    if (park != null) run.park(park);
+    if (park == null) return;
+    parking++;
+    run.park(park);
   }
 
   /** Its park record is durable. */
@@ -565,6 +574,7 @@ final class Programs implements Run.Outside {
     threads.append(
         append,
         (isRefused, failure) -> {
+          if (park != null) parking--;
           if (isRefused || failure != null) supersede(run, failure);
           else if (park != null) parked(run, park);
           else if (!isClosing) appended(run, append.entries());

@@ -14,6 +14,7 @@ import greenlet.testing.Threads;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
@@ -731,6 +732,37 @@ class HostTest {
 
   private static Object spin() throws InterruptedException {
     while (true) Hub.sleep(Duration.ZERO);
+  }
+
+  @RootTest
+  @DisplayName("No more are kept than a host was told, however many begin at once")
+  void kept() throws Throwable {
+    store = new MemoryStore();
+    Hub.realTime()
+        .run(() -> {
+          Program<String, String> program = argument -> Journal.receive("go");
+          try (Host here = Host.here(store, Codec.STRINGS, clock::get).keep(10)) {
+            List<Task<?>> starts = new ArrayList<>();
+            for (int i = 0; i < 500; i++) {
+              String id = "p" + i;
+              starts.add(
+                  Hub.current()
+                      .spawn(() -> {
+                        here.start(id, "program", program, "");
+                        return null;
+                      }));
+            }
+            starts.forEach(Task::result);
+            return Hub.timeout(
+                Duration.ofMinutes(1),
+                () -> {
+                  while (store.unparked().size() > 10) Hub.sleep(Duration.ofMillis(1));
+                  assertEquals(10, store.unparked().size());
+                  return null;
+                });
+          }
+        });
+    store = null;
   }
 
   @RootTest
