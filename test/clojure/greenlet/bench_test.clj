@@ -44,7 +44,8 @@
 (deftest ^:bench another-version-is-compared
   (let [core (first (filter #(re-matches #"greenlet-core-[^-]+(-SNAPSHOT)?\.jar" (.getName ^File %)) (.listFiles (io/file "target"))))]
     (is (some? core) "target has no core JAR: mvn package makes it")
-    (prints ["| switch C |" "| channel VC |"] ["bin/bench" "--against" core "--quick"] :seconds 600))
+    (prints ["| switch C |" "| channel VC |"] ["bin/bench" "--against" core "--quick"] :seconds 600)
+    (prints ["| spawn C |"] ["bin/bench" "--against" core "--quick" "--recording" "spawn C"] :seconds 300))
   (refuses 2 "no core of greenlet-clj" ["bin/bench" "--against" "README.md"]))
 
 (def ^:private echo-row
@@ -95,6 +96,10 @@
            figures)
         out))
   (refuses 2 "no row matches Temporal" ["bin/bench" "--journal" "Temporal"]))
+
+(deftest ^:bench looks-and-budgets-are-measured
+  (prints ["| | C | V | VC |" "| a frame of 10,000 tasklets, beyond its 5 ms"] ["bin/bench" "--looking" "--quick"] :seconds 300)
+  (refuses 2 "not understood: --look" ["bin/bench" "--looking" "--look"]))
 
 (deftest ^:bench an-unknown-option-is-refused
   (refuses 2 "unknown option --fast" ["bin/bench" "--fast"]))

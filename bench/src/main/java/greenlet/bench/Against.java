@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Compares the core in a JAR, the old version, with that of the working tree, the new one. Forks of both take turns, so that
@@ -16,10 +18,18 @@ import java.util.regex.Pattern;
  */
 final class Against {
   private static final String USAGE =
-      "bench --against JAR [--quick] [--forks N] [--limit RATIO] [PATTERN]";
+      "bench --against JAR [--quick] [--recording] [--forks N] [--limit RATIO] [PATTERN]";
 
   private static final List<String> ROWS =
       List.of("switch", "root", "pull", "seq", "spawn", "yield", "tasklet", "channel");
+
+  /** Records the library's events but switches, and prints nothing of that. */
+  private static final List<String> RECORDING =
+      List.of(
+          "-Xlog:jfr+startup=off",
+          Stream.of("Task", "TaskWait", "IoWait", "ThreadHeld", "GeneratorRun")
+              .map(event -> ",+greenlet." + event + "#enabled=true")
+              .collect(Collectors.joining("", "-XX:StartFlightRecording:settings=none", "")));
 
   private record Engine(String name, boolean virtual, List<String> options) {}
 
@@ -48,6 +58,7 @@ final class Against {
   private Path jar;
   private Path json;
   private boolean quick;
+  private boolean isRecorded;
   private int forks = 10;
   private double limit = 1.05;
   private Pattern pattern = Pattern.compile("");
@@ -83,6 +94,7 @@ final class Against {
         case "--against" -> jar = file(value(args, ++i, USAGE));
         case "--json" -> json = Path.of(value(args, ++i, USAGE));
         case "--quick" -> quick = true;
+        case "--recording" -> isRecorded = true;
         case "--forks" -> forks = (int) number(value(args, ++i, USAGE), 2);
         case "--limit" -> limit = number(value(args, ++i, USAGE), 1);
         default -> pattern = Main.pattern(args[i], pattern, USAGE);
@@ -157,6 +169,7 @@ final class Against {
   private double time(Row row, Version version) throws IOException, InterruptedException {
     List<String> options = new ArrayList<>(row.engine.options);
     if (!quick) options.addAll(Main.HEAP);
+    if (isRecorded && version == after) options.addAll(RECORDING);
     return version.time(
         options,
         row.work,

@@ -88,7 +88,11 @@ final class Main {
                   ? new Echo(args)::run
                   : all.contains("--jobs")
                       ? new Jobs(args)::run
-                      : all.contains("--journal") ? new Journals(args)::run : new Main(args)::run;
+                      : all.contains("--journal")
+                          ? new Journals(args)::run
+                          : all.contains("--looking")
+                              ? new Looking(args)::run
+                              : new Main(args)::run;
     } catch (IllegalArgumentException e) {
       say(e.getMessage());
       System.exit(2);
