@@ -154,22 +154,43 @@ class FlightRecordTest {
   @Test
   @DisplayName("All works in a JVM that has no Flight Recorder")
   void withoutModule() throws Exception {
+    assertEquals("sum 4, false", run("--limit-modules", "java.base"));
+  }
+
+  @Test
+  @DisplayName(
+      "The command line begins a recording, and says what it wants of the library's events")
+  void commandLine() throws Exception {
+    Path file = folder.resolve("started.jfr");
+    String settings = "+greenlet.Switch#enabled=true,+greenlet.Task#enabled=false";
+    assertEquals("sum 4, true", run("-XX:StartFlightRecording:filename=" + file + "," + settings));
+    List<RecordedEvent> events = RecordingFile.readAllEvents(file);
+    assertEquals(1, texts(events, "greenlet.GeneratorRun").size());
+    assertEquals(0, texts(events, "greenlet.Task").size());
+    assertFalse(texts(events, "greenlet.Switch").isEmpty());
+  }
+
+  /** What {@link Program} prints last, in a JVM of its own. */
+  private String run(String... options) throws Exception {
     Path output = folder.resolve("output");
+    List<String> command =
+        new ArrayList<>(
+            List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+    command.addAll(List.of(options));
+    command.addAll(
+        List.of(
+            "-cp",
+            Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(path -> Files.isDirectory(Path.of(path)))
+                .reduce((a, b) -> a + File.pathSeparator + b)
+                .orElseThrow(),
+            Program.class.getName()));
     Process process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--limit-modules",
-                "java.base",
-                "-cp",
-                Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
-                    .filter(path -> Files.isDirectory(Path.of(path)))
-                    .reduce((a, b) -> a + File.pathSeparator + b)
-                    .orElseThrow(),
-                Program.class.getName())
+        new ProcessBuilder(command)
             .redirectErrorStream(true)
             .redirectOutput(output.toFile())
             .start();
     Threads.await(process);
-    assertEquals("sum 4, false", Files.readString(output).strip());
+    return Files.readAllLines(output).getLast();
   }
 }
