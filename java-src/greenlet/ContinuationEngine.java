@@ -5,6 +5,8 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.lang.invoke.VarHandle;
 import java.util.Arrays;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -36,11 +38,13 @@ final class ContinuationEngine extends Engine {
   private static final @Nullable MethodHandle RUN;
   private static final @Nullable MethodHandle YIELD;
   private static final @Nullable MethodHandle STACK_TRACE;
+  private static final @Nullable MethodHandle STACK_WALKER;
 
   private static final @Nullable Throwable UNAVAILABLE;
 
   static {
     MethodHandle newScope = null, make = null, run = null, yield = null, stackTrace = null;
+    MethodHandle stackWalker = null;
     Throwable unavailable = null;
     try {
       var lookup = MethodHandles.lookup();
@@ -68,6 +72,10 @@ final class ContinuationEngine extends Engine {
               .findVirtual(
                   continuation, "getStackTrace", MethodType.methodType(StackTraceElement[].class))
               .asType(MethodType.methodType(StackTraceElement[].class, Object.class));
+      stackWalker =
+          lookup
+              .findVirtual(continuation, "stackWalker", MethodType.methodType(StackWalker.class))
+              .asType(MethodType.methodType(StackWalker.class, Object.class));
     } catch (Throwable t) {
       unavailable = t;
     }
@@ -76,6 +84,7 @@ final class ContinuationEngine extends Engine {
     RUN = run;
     YIELD = yield;
     STACK_TRACE = stackTrace;
+    STACK_WALKER = stackWalker;
     UNAVAILABLE = unavailable;
   }
 
@@ -256,15 +265,15 @@ final class ContinuationEngine extends Engine {
       }
     }
 
-    /** The frames, or null if it is not suspended. */
-    StackTraceElement @Nullable [] read() {
+    /** What {@code reader} finds in the continuation; null if that is not suspended. */
+    <R> @Nullable R read(Function<Object, @Nullable R> reader) {
       Headroom.require(); // as in StackTraces
       while (!USE.compareAndSet(this, SUSPENDED, READ)) {
         if (use != READ) return null;
         Thread.onSpinWait();
       }
       try {
-        return over ? null : stackTrace(continuation);
+        return over ? null : reader.apply(continuation);
       } finally {
         use = SUSPENDED;
       }
@@ -356,12 +365,22 @@ final class ContinuationEngine extends Engine {
         body, group, !RUNNING_MAY_BE_WALKED, onItsStack(group, stack, waits));
   }
 
+  @Override
+  @Nullable StackTraceElement top(
+      Context.Group group, Stack stack, Predicate<StackTraceElement> isWanted) {
+    StackTraceElement top =
+        stack instanceof GreenletStack greenlet && greenlet.pulledFrom == null
+            ? greenlet.read(continuation -> top(continuation, isWanted))
+            : null;
+    return top != null ? top : super.top(group, stack, isWanted);
+  }
+
   private static Stream<StackTraceElement> onItsStack(
       Context.Group group, Stack stack, boolean waits) {
     boolean isRoot = true;
     if (stack instanceof GreenletStack greenlet) {
       if (greenlet.use == GreenletStack.UNSTARTED) return Stream.empty();
-      StackTraceElement[] suspended = greenlet.read();
+      StackTraceElement[] suspended = greenlet.read(ContinuationEngine::stackTrace);
       if (suspended != null) return StackTraces.ofUsers(suspended, true, true);
       isRoot = false;
     }
@@ -410,6 +429,17 @@ final class ContinuationEngine extends Engine {
   private static void suspendTo(Object scope) {
     try {
       boolean done = (boolean) YIELD.invokeExact(scope);
+    } catch (Throwable t) {
+      throw Sneaky.unchecked(t);
+    }
+  }
+
+  @SuppressWarnings("NullAway") // UNAVAILABLE is null
+  private static @Nullable StackTraceElement top(
+      Object continuation, Predicate<StackTraceElement> isWanted) {
+    try {
+      return ((StackWalker) STACK_WALKER.invokeExact(continuation))
+          .walk(frames -> StackTraces.top(frames, isWanted));
     } catch (Throwable t) {
       throw Sneaky.unchecked(t);
     }

@@ -1,6 +1,8 @@
 package greenlet;
 
+import java.util.List;
 import java.util.Objects;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -48,4 +50,12 @@ abstract class Engine {
 
   /** What is on {@code stack}, which is not over, top first, without the library's frames. */
   abstract Stream<StackTraceElement> stackTrace(Context.Group group, Stack stack);
+
+  /** Of {@link #stackTrace} the topmost frame that {@code isWanted}; else the topmost of all, or null if there is none. */
+  @Nullable StackTraceElement top(
+      Context.Group group, Stack stack, Predicate<StackTraceElement> isWanted) {
+    List<StackTraceElement> all = stackTrace(group, stack).toList();
+    for (StackTraceElement frame : all) if (isWanted.test(frame)) return frame;
+    return all.isEmpty() ? null : all.getFirst();
+  }
 }

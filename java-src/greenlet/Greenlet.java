@@ -2,6 +2,7 @@ package greenlet;
 
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReferenceFieldUpdater;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -324,6 +325,14 @@ public final class Greenlet implements AutoCloseable {
     Stack of = stack;
     if (mine == null || of == null || isDead()) return new StackTraceElement[0];
     return mine.engine().stackTrace(mine, of).toArray(StackTraceElement[]::new);
+  }
+
+  /** Of {@link #stackTrace} the topmost frame that {@code isWanted}; else the topmost of all, or null if there is none. */
+  @Nullable StackTraceElement top(Predicate<StackTraceElement> isWanted) {
+    ThreadState mine = state;
+    Stack of = stack;
+    if (mine == null || of == null || isDead()) return null;
+    return mine.engine().top(mine, of, isWanted);
   }
 
   /**

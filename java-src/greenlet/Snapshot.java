@@ -56,8 +56,12 @@ public record Snapshot(
     @Override
     public String toString() {
       if (time == null) return "waits for " + what;
-      return "waits for %s since %s%s ago"
-          .formatted(what, isAtLeast ? "at least " : "", seconds(time));
+      return "waits for "
+          + what
+          + " since "
+          + (isAtLeast ? "at least " : "")
+          + seconds(time)
+          + " ago";
     }
   }
 
@@ -211,7 +215,8 @@ public record Snapshot(
     ThreadState state = greenlet.state();
     if (state != null && state.current() == greenlet && isInVirtualThread(greenlet, state))
       return null;
-    return place(greenlet.stackTrace());
+    StackTraceElement top = greenlet.top(Snapshot::isUsers);
+    return top == null ? null : new Place(top, false);
   }
 
   private static boolean isInVirtualThread(Greenlet greenlet, ThreadState state) {
@@ -219,11 +224,6 @@ public record Snapshot(
     if (here != null && ThreadState.of(here) == state) return false;
     boolean isOnThread = greenlet.isRoot() || state.engine() instanceof ContinuationEngine;
     return !isOnThread || state.thread.isVirtual();
-  }
-
-  private static @Nullable Place place(StackTraceElement[] stack) {
-    for (StackTraceElement frame : stack) if (isUsers(frame)) return new Place(frame, false);
-    return stack.length == 0 ? null : new Place(stack[0], false);
   }
 
   private static boolean isUsers(StackTraceElement frame) {

@@ -3,8 +3,10 @@ package greenlet;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** What the code of the library's users has called: stack traces without the frames of the library. */
 final class StackTraces {
@@ -51,18 +53,39 @@ final class StackTraces {
   static Stream<StackTraceElement> ofUsers(StackTraceElement[] all, boolean waits, boolean isOurs) {
     int from = 0;
     int to = all.length;
-    if (waits) while (from < to && !isOurs(all[from])) from++;
-    if (isOurs) while (to > from && !isOurs(all[to - 1])) to--;
+    if (waits) while (from < to && !isOurs(all[from].getClassName())) from++;
+    if (isOurs) while (to > from && !isOurs(all[to - 1].getClassName())) to--;
     return Arrays.stream(all, from, to)
-        .filter(frame -> !isOurs(frame) && !isMechanism(frame.getClassName()));
+        .filter(frame -> !isOurs(frame.getClassName()) && !isMechanism(frame.getClassName()));
+  }
+
+  /**
+   * Of the users' frames in {@code all}, the stack of something of ours that waits, the topmost that {@code isWanted}; else the topmost of
+   * all, or null if there is none. Reads no further, and makes an element of no frame above.
+   */
+  static @Nullable StackTraceElement top(
+      Stream<StackWalker.StackFrame> all, Predicate<StackTraceElement> isWanted) {
+    StackTraceElement topmost = null;
+    boolean isBelowOurs = false;
+    for (var frames = all.iterator(); frames.hasNext(); ) {
+      StackWalker.StackFrame frame = frames.next();
+      String name = frame.getClassName();
+      if (isOurs(name)) {
+        isBelowOurs = true;
+      } else if (isBelowOurs && !isMechanism(name)) {
+        StackTraceElement element = frame.toStackTraceElement();
+        if (isWanted.test(element)) return element;
+        if (topmost == null) topmost = element;
+      }
+    }
+    return topmost;
   }
 
   private static boolean isMechanism(String name) {
     return name.startsWith("j") && MECHANISM.matcher(name).matches();
   }
 
-  private static boolean isOurs(StackTraceElement frame) {
-    String name = frame.getClassName();
+  private static boolean isOurs(String name) {
     return name.startsWith("greenlet.")
         && ARE_OURS.computeIfAbsent(name, each -> OURS.matcher(each).matches());
   }
