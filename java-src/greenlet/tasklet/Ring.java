@@ -233,9 +233,11 @@ final class Ring implements AutoCloseable, Snapshot.Source {
 
   /** {@code t} runs, because somebody switched to its greenlet instead of leaving that to this class. */
   private void resumedByHand(Tasklet t, @Nullable Throwable thrown) {
-    Tasklet strayed = first();
-    unlink(strayed, strayed.greenlet.isDead() ? Tasklet.State.DEAD : Tasklet.State.PAUSED);
-    strayed.at = strayed.greenlet;
+    Tasklet strayed = head; // null where an error has struck as the last one ended
+    if (strayed != null) {
+      unlink(strayed, strayed.greenlet.isDead() ? Tasklet.State.DEAD : Tasklet.State.PAUSED);
+      strayed.at = strayed.greenlet;
+    }
     if (thrown == null) {
       thrown =
           new IllegalStateException(
@@ -586,8 +588,9 @@ final class Ring implements AutoCloseable, Snapshot.Source {
 
   // The end of a tasklet
 
-  /** On the stack of {@code t}, last thing. */
+  /** On the stack of {@code t}, last thing. Where an overflow strikes first, whoever its greenlet ends in takes it off the ring. */
   void end(Tasklet t, @Nullable Throwable thrown) {
+    Headroom.require(); // a stack that began on top of another one may be short
     unlink(t, Tasklet.State.DEAD);
     Tasklet next = boss();
     try {
