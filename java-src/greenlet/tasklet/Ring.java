@@ -197,13 +197,14 @@ final class Ring implements AutoCloseable, Snapshot.Source {
    * is resumed: null; or if the switch was refused, why, and nobody else has run.
    */
   private @Nullable Throwable transfer(Tasklet from, Tasklet target) {
-    Tasklet to = isWatched ? watch(from, target) : target;
-    if (to == from) return null;
+    Tasklet to = target;
     Tasklet before = head;
     long switchesBefore = switches;
-    from.at = Greenlet.current();
     Throwable thrown = null;
     try {
+      if (isWatched) to = watch(from, target);
+      if (to == from) return null;
+      from.at = Greenlet.current();
       if (scheduleCallback != null) tell(scheduleCallback, from, to);
       head = to;
       current = to;
