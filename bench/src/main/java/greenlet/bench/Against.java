@@ -36,9 +36,9 @@ final class Against {
   /** On V a row begins in a virtual thread: how long the system takes to wake a platform thread varies more than versions do. */
   private static final List<Engine> ENGINES =
       List.of(
-          new Engine("C", false, List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN)),
-          new Engine("V", true, List.of("-Dgreenlet.engine=virtual-thread")),
-          new Engine("VC", false, List.of("-Dgreenlet.engine=virtual-thread", Main.OPEN)));
+          new Engine("C", false, Main.C),
+          new Engine("V", true, Main.V),
+          new Engine("VC", false, Main.VC));
 
   private record Row(String work, Engine engine) {
     @Override

@@ -36,11 +36,6 @@ final class Echo {
   private static final String RAW = "raw NIO, a selector";
   private static final String THREADS = "virtual threads";
 
-  private static final List<String> CONTINUATION =
-      List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN);
-  private static final List<String> NOT_CARRIED = List.of("-Dgreenlet.engine=virtual-thread");
-  private static final List<String> CARRIED =
-      List.of("-Dgreenlet.engine=virtual-thread", Main.OPEN);
   private static final List<String> ONE_CARRIER =
       List.of(
           "-Djdk.virtualThreadScheduler.parallelism=1",
@@ -54,14 +49,14 @@ final class Echo {
           new Server(RAW, "nio", List.of()),
           new Server("raw NIO, two selectors", "two-nio", List.of()),
           new Server("Netty, one event loop", "netty", List.of()),
-          new Server("hub on C", "hub", CONTINUATION),
-          new Server("hub on V", "hub", NOT_CARRIED),
-          new Server("hub on VC", "hub", CARRIED),
-          new Server("two hubs on C", "two-hubs", CONTINUATION),
-          new Server("cooperative hub on C", "cooperative", CONTINUATION),
-          new Server("cooperative hub on VC", "cooperative", CARRIED),
-          new Server("cooperative hub on C, pollerMode=1", "cooperative", with(CONTINUATION)),
-          new Server("cooperative hub on VC, pollerMode=1", "cooperative", with(CARRIED)),
+          new Server("hub on C", "hub", Main.C),
+          new Server("hub on V", "hub", Main.V),
+          new Server("hub on VC", "hub", Main.VC),
+          new Server("two hubs on C", "two-hubs", Main.C),
+          new Server("cooperative hub on C", "cooperative", Main.C),
+          new Server("cooperative hub on VC", "cooperative", Main.VC),
+          new Server("cooperative hub on C, pollerMode=1", "cooperative", with(Main.C)),
+          new Server("cooperative hub on VC, pollerMode=1", "cooperative", with(Main.VC)),
           new Server("virtual threads, one carrier", "threads", ONE_CARRIER),
           new Server("virtual threads, one carrier, pollerMode=1", "threads", with(ONE_CARRIER)),
           new Server(THREADS, "threads", List.of()),
@@ -72,9 +67,9 @@ final class Echo {
       List.of(
           new Server(THREADS, "threads", List.of()),
           new Server("virtual threads, one carrier", "threads", ONE_CARRIER),
-          new Server("hub on C", "hub", CONTINUATION),
-          new Server("hub on V", "hub", NOT_CARRIED),
-          new Server("hub on VC", "hub", CARRIED));
+          new Server("hub on C", "hub", Main.C),
+          new Server("hub on V", "hub", Main.V),
+          new Server("hub on VC", "hub", Main.VC));
 
   private static List<String> with(List<String> options) {
     return Stream.concat(options.stream(), PLATFORM_POLLERS.stream()).toList();

@@ -24,15 +24,9 @@ final class Jobs {
 
   private static final List<Workers> ALL =
       List.of(
-          new Workers(
-              "tasks of a hub on C",
-              "hub",
-              List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN)),
-          new Workers("tasks of a hub on V", "hub", List.of("-Dgreenlet.engine=virtual-thread")),
-          new Workers(
-              "tasks of a hub on VC",
-              "hub",
-              List.of("-Dgreenlet.engine=virtual-thread", Main.OPEN)),
+          new Workers("tasks of a hub on C", "hub", Main.C),
+          new Workers("tasks of a hub on V", "hub", Main.V),
+          new Workers("tasks of a hub on VC", "hub", Main.VC),
           new Workers("virtual threads, HikariCP", "threads", List.of()));
 
   private static final int WARM_UP = 20_000;

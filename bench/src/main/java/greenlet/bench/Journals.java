@@ -43,31 +43,26 @@ final class Journals {
   private static final String FILE = "a file, append and force";
   private static final String TABLE = "a table, insert and commit";
 
-  private static final List<String> C =
-      List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN);
-  private static final List<String> V = List.of("-Dgreenlet.engine=virtual-thread");
-  private static final List<String> VC = List.of("-Dgreenlet.engine=virtual-thread", Main.OPEN);
-
   private static final List<Row> STEPS =
       List.of(
           new Row(FILE, "file", false, FILE, List.of()),
-          new Row("journal on C", "journal", false, FILE, C),
-          new Row("journal on V", "journal", false, FILE, V),
-          new Row("journal on VC", "journal", false, FILE, VC),
+          new Row("journal on C", "journal", false, FILE, Main.C),
+          new Row("journal on V", "journal", false, FILE, Main.V),
+          new Row("journal on VC", "journal", false, FILE, Main.VC),
           new Row(TABLE, "insert", true, TABLE, List.of()),
           new Row("DBOS Transact", "dbos", true, TABLE, List.of()));
 
   private static final List<Row> REPLAYS =
       List.of(
-          new Row("replay on C", "replay", false, DECODED, C),
-          new Row("replay on V", "replay", false, DECODED, V),
-          new Row("replay on VC", "replay", false, DECODED, VC));
+          new Row("replay on C", "replay", false, DECODED, Main.C),
+          new Row("replay on V", "replay", false, DECODED, Main.V),
+          new Row("replay on VC", "replay", false, DECODED, Main.VC));
 
   private static final List<Row> IDLES =
       List.of(
-          new Row("idle on C", "idle", false, "", C),
-          new Row("idle on V", "idle", false, "", V),
-          new Row("idle on VC", "idle", false, "", VC));
+          new Row("idle on C", "idle", false, "", Main.C),
+          new Row("idle on V", "idle", false, "", Main.V),
+          new Row("idle on VC", "idle", false, "", Main.VC));
 
   private static final Row ALL_FORGOTTEN =
       new Row(
@@ -75,7 +70,8 @@ final class Journals {
           "forgotten",
           false,
           "",
-          Stream.concat(C.stream(), Stream.of("-Xmx512m", "-XX:+ExitOnOutOfMemoryError")).toList());
+          Stream.concat(Main.C.stream(), Stream.of("-Xmx512m", "-XX:+ExitOnOutOfMemoryError"))
+              .toList());
 
   private static final List<Row> ALL =
       Stream.of(STEPS, REPLAYS, IDLES, List.of(ALL_FORGOTTEN)).flatMap(List::stream).toList();

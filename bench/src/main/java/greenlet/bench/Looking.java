@@ -25,10 +25,7 @@ final class Looking {
   private record Engine(String name, List<String> options) {}
 
   private static final List<Engine> ENGINES =
-      List.of(
-          new Engine("C", List.of("-Dgreenlet.engine=continuation", Main.EXPORT, Main.OPEN)),
-          new Engine("V", List.of("-Dgreenlet.engine=virtual-thread")),
-          new Engine("VC", List.of("-Dgreenlet.engine=virtual-thread", Main.OPEN)));
+      List.of(new Engine("C", Main.C), new Engine("V", Main.V), new Engine("VC", Main.VC));
 
   private static final List<String> ROWS =
       List.of(

@@ -18,6 +18,12 @@ import java.util.regex.PatternSyntaxException;
 final class Main {
   static final String EXPORT = "--add-exports=java.base/jdk.internal.vm=ALL-UNNAMED";
   static final String OPEN = "--add-opens=java.base/java.lang=ALL-UNNAMED";
+
+  /** What has a JVM take each engine. */
+  static final List<String> C = List.of("-Dgreenlet.engine=continuation", EXPORT, OPEN);
+
+  static final List<String> V = List.of("-Dgreenlet.engine=virtual-thread");
+  static final List<String> VC = List.of("-Dgreenlet.engine=virtual-thread", OPEN);
   // for JRuby, and the profiler
   private static final String NATIVE = "--enable-native-access=ALL-UNNAMED";
   private static final List<String> TELL_INLINED =
