@@ -23,7 +23,7 @@
             [clojure.java.io :as io]
             [clojure.string :as str]
             [greenlet.argument :refer [check-options duration refuse shown the-function]])
-  (:import (clojure.lang Compiler Named Symbol Var)
+  (:import (clojure.lang Compiler Keyword Named PersistentArrayMap PersistentHashMap PersistentHashSet PersistentVector Symbol Var)
            (greenlet.journal Codec DirectoryStore Entry Entry$Kind Failure Host Journal MemoryStore Park Program Replay Replay$Place Standing Status
                              Step Store)
            (java.nio.file Path)
@@ -36,17 +36,79 @@
 
 ;; Values
 
-(defn- written ^String [x]
+;; `print-method` finds its way for each element anew, and a replay writes the arguments of every step, so the values that most programs have
+;; are written here as it would write them. Who writes says whether what it has written surely reads back; else it is tried out.
+
+(defn- add-printed! [^StringBuilder to x]
   (binding [*print-length* nil, *print-level* nil, *print-meta* false, *print-dup* false, *print-readably* true, *print-namespace-maps* false]
-    (pr-str x)))
+    (.append to (pr-str x)))
+  false)
+
+(defn- add-string! [^StringBuilder to ^String s]
+  (.append to \")
+  (dotimes [i (.length s)]
+    (let [c (.charAt s i)]
+      (if-let [escaped (char-escape-string c)] (.append to ^String escaped) (.append to c))))
+  (.append to \")
+  true)
+
+(defn- add-keyword! [^StringBuilder to ^Keyword k]
+  (let [text (.toString k)]
+    (.append to text)
+    (some? (re-matches #":[a-zA-Z][a-zA-Z0-9_-]*(/[a-zA-Z][a-zA-Z0-9_-]*)?" text))))
+
+(declare add!)
+
+(defn- add-all! [^StringBuilder to ^String open xs ^String close]
+  (.append to open)
+  (let [n (.length to)
+        sure? (reduce (fn [sure? x]
+                        (when (< n (.length to)) (.append to \space))
+                        (and (add! to x) sure?))
+                      true xs)]
+    (.append to close)
+    sure?))
+
+(defn- add-map! [^StringBuilder to m]
+  (.append to \{)
+  (let [n (.length to)
+        sure? (reduce-kv (fn [sure? k v]
+                           (when (< n (.length to)) (.append to ", "))
+                           (let [sure-key? (add! to k)]
+                             (.append to \space)
+                             (and (add! to v) sure-key? sure?)))
+                         true m)]
+    (.append to \})
+    sure?))
+
+(defn- add! [^StringBuilder to x]
+  (let [class (class x)]
+    (cond
+      (identical? class String) (add-string! to x)
+      (identical? class Keyword) (add-keyword! to x)
+      (or (identical? class Long) (identical? class Boolean)) (do (.append to (.toString ^Object x)) true)
+      (nil? x) (do (.append to "nil") true)
+      (some? (meta x)) (add-printed! to x) ; a :type there has a way of its own
+      (identical? class PersistentVector) (add-all! to "[" x "]")
+      (or (identical? class PersistentArrayMap) (identical? class PersistentHashMap)) (add-map! to x)
+      (identical? class PersistentHashSet) (add-all! to "#{" x "}")
+      :else (add-printed! to x))))
 
 (def ^:private read-edn
   (partial edn/read-string {:default (fn [tag _] (refuse "there is no reader for " tag))}))
 
-(defn- reads-back? [x]
+(defn- read-back [text]
   (try
-    (= x (read-edn (written x)))
-    (catch Exception _ false)))
+    (read-edn text)
+    (catch Exception _ ::unreadable)))
+
+(defn- written
+  "The text of a value; nil if it does not read back, for which `otherwise` is called with it."
+  ^String [x otherwise]
+  (let [to (StringBuilder.)
+        sure? (add! to x)
+        text (.toString to)]
+    (if (or sure? (= x (read-back text))) text (otherwise text))))
 
 (def ^Codec edn
   "What has values be EDN, for `host`: refuses those that do not read back `=`. Of an exception it keeps those entries of its
@@ -56,14 +118,13 @@
       (.encode edn (Object.))   ; throws IllegalArgumentException: does not read back"
   (reify Codec
     (encode [_ x]
-      (let [text (written x)]
-        (when-not (= x (try (read-edn text) (catch Exception _ ::unreadable)))
-          (refuse "a value in a journal has to be EDN, and this does not read back as it is: " (subs text 0 (min 200 (count text)))))
-        text))
+      (written x (fn [text]
+                   (refuse "a value in a journal has to be EDN, and this does not read back as it is: "
+                           (subs text 0 (min 200 (count text)))))))
     (decode [_ text] (read-edn text))
     (data [_ failure]
       (when-let [data (ex-data failure)]
-        (into {} (filter reads-back?) data)))))
+        (into {} (filter #(written % (constantly nil))) data)))))
 
 (defn- text-of
   "A name as text: that of a keyword or symbol with its namespace."

@@ -33,6 +33,22 @@
        (hub/spawn journal/step! :mail effect customer)
        (journal/step! :ship effect items paid)))))
 
+;; Journals were written by `pr-str`, and are compared with what is written now
+(def ^:private gen-value
+  (gen/recursive-gen
+   (fn [inner]
+     (gen/one-of [(gen/vector inner) (gen/map inner inner) (gen/set inner) (gen/list inner)
+                  (gen/fmap #(with-meta % {:of "it"}) (gen/vector inner))]))
+   (gen/one-of [gen/any-printable gen/string gen/keyword gen/keyword-ns (gen/fmap keyword gen/string)
+                (gen/elements [nil #{} () \newline 1/3 1M 1N ##Inf ##NaN 'a/b :a.b/c #"x" #inst "2026-11-27" (Object.)])])))
+
+(defspec values-are-written-as-pr-str-has-it (times 300)
+  (prop/for-all [value gen-value]
+    (let [text (binding [*print-namespace-maps* false] (pr-str value))
+          reads-back? (= value (try (edn/read-string text) (catch Exception _ ::unreadable)))]
+      (= (if reads-back? text :refused)
+         (try (.encode journal/edn value) (catch IllegalArgumentException _ :refused))))))
+
 (deftest the-example
   (on-each-root
    (reset! effects [])
