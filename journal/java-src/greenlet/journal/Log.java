@@ -32,6 +32,7 @@ final class Log {
   private final Disk disk;
   private final int smallest;
   private final NavigableMap<Integer, Segment> segments = new ConcurrentSkipListMap<>();
+  private final Blocks blocks = new Blocks();
   private long nextBatch = 1;
 
   /** With segments of about {@code smallest} bytes at least. */
@@ -219,16 +220,16 @@ final class Log {
     Window window = window(kept.last);
     long next = kept.next;
     long number = next;
-    for (long position = kept.last, after = kept.last; ; ) {
+    for (long position = kept.last; ; ) {
       if (window.segment.number != segmentOf(position)) window = window(position);
-      Records.Appended part = appended(window, position, after, kept.id);
+      Records.Appended part = appended(window, position, kept.id);
       Append append = part.append();
       number -= append.entries().size();
       if (append.number() != number)
         throw window.corrupt(offsetOf(position), "entry %d is expected there".formatted(number));
       parts.addFirst(append.entries());
       if (position == kept.begin) break;
-      after = position;
+      long after = position;
       position = part.previous();
       if (position == Records.NONE || position >= after)
         throw window.corrupt(offsetOf(after), "it does not say where the entries before are");
@@ -238,19 +239,16 @@ final class Log {
     return entries;
   }
 
-  private Records.Appended appended(Window window, long position, long after, String id)
-      throws IOException {
-    boolean isSame = segmentOf(position) == segmentOf(after);
+  private Records.Appended appended(Window window, long position, String id) throws IOException {
     long offset = offsetOf(position);
-    byte[] bytes = window.recordBefore(offset, isSame ? offsetOf(after) : offset);
-    if (window.decode(offset, bytes) instanceof Records.Appended appended
+    if (window.decode(offset, window.anyRecordAt(offset)) instanceof Records.Appended appended
         && appended.id().equals(id)) return appended;
     throw window.corrupt(offset, "entries of %s are expected there".formatted(id));
   }
 
   /** What the record with a program's first entry, or its last one, has of entries. */
   List<Entry> entriesAt(long position, String id) throws IOException {
-    return appended(window(position), position, position, id).append().entries();
+    return appended(window(position), position, id).append().entries();
   }
 
   List<Message> messages(Kept kept) throws IOException {
@@ -258,7 +256,7 @@ final class Log {
     for (Kept.Waiting waiting : kept.messages) {
       Window window = window(waiting.position());
       long offset = offsetOf(waiting.position());
-      if (!(window.decode(offset, window.recordBefore(offset, offset)) instanceof Records.Sent sent)
+      if (!(window.decode(offset, window.anyRecordAt(offset)) instanceof Records.Sent sent)
           || !sent.id().equals(kept.id))
         throw window.corrupt(offset, "a message to %s is expected there".formatted(kept.id));
       messages.add(sent.message());
@@ -269,7 +267,7 @@ final class Log {
   private Window window(long position) throws IOException {
     Segment segment = segments.get(segmentOf(position));
     if (segment == null) throw new Segment.Gone();
-    return new Window(segment);
+    return new Window(segment, blocks);
   }
 
   private static int segmentOf(long position) {

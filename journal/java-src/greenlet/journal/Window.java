@@ -12,17 +12,24 @@ final class Window {
   static final int FRAME = 8;
 
   private static final int SMALL = 1 << 9;
-  private static final int LARGE = 1 << 16;
   private static final int SCAN = 1 << 18;
 
   final Segment segment;
+  private final @Nullable Blocks blocks;
   private byte[] bytes = new byte[0];
   private ByteBuffer view = ByteBuffer.wrap(bytes);
   private long start;
   private int filled;
 
+  /** To read from one end to the other. */
   Window(Segment segment) {
+    this(segment, null);
+  }
+
+  /** To read here and there. */
+  Window(Segment segment, @Nullable Blocks blocks) {
     this.segment = segment;
+    this.blocks = blocks;
   }
 
   /** Whether there are {@code length} bytes at {@code offset}, which are in the window then; if not yet, it begins there. */
@@ -39,7 +46,10 @@ final class Window {
     }
     start = from;
     filled = 0;
-    filled = segment.read(from, bytes, 0, length);
+    filled =
+        blocks == null
+            ? segment.read(from, bytes, 0, length)
+            : blocks.read(segment, from, bytes, length);
     return filled;
   }
 
@@ -76,13 +86,8 @@ final class Window {
     return recordAt(offset, SCAN);
   }
 
-  /** For records each of which is somewhere before the last one, which was at {@code last}: near to it, many are read at once. */
-  byte[] recordBefore(long offset, long last) throws IOException {
-    boolean isNear = last > offset && last - offset < LARGE / 2;
-    if (isNear && offset < start) {
-      long from = Math.max(0, last - LARGE);
-      move(from, (int) (last - from));
-    }
+  /** For a record that is anywhere. */
+  byte[] anyRecordAt(long offset) throws IOException {
     return recordAt(offset, SMALL);
   }
 
