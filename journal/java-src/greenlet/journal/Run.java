@@ -78,6 +78,10 @@ final class Run implements Driver {
   private @Nullable TaskPath lastEndedPath;
 
   private final Map<String, Wait> waits = new LinkedHashMap<>(4);
+
+  /** How many among them ask for the branch of a version. */
+  private int versions;
+
   private final Queue<Wait> toStart = new ArrayDeque<>(1);
   private final Queue<Wait> toInterrupt = new ArrayDeque<>(1);
   private final Queue<Outcome> outcomes = new ArrayDeque<>(1);
@@ -163,15 +167,8 @@ final class Run implements Driver {
       Step step, Callable<? extends T> body, @Nullable Object... arguments) {
     long mark = Hash.NONE;
     for (Object argument : arguments) mark = Hash.add(mark, encoded(argument, codec));
-    var wait =
-        new Wait(
-            this,
-            TaskPath.STEP,
-            step.name(),
-            here().key(TaskPath.STEP, step.name()),
-            mark,
-            step,
-            body);
+    String key = here().key(TaskPath.STEP, step.name());
+    var wait = new Wait(this, TaskPath.STEP, step.name(), key, mark, step, body);
     Entry entry = await(wait);
     String text = entry.value() == null ? "" : entry.value();
     if (entry.kind() == Entry.Kind.FAILURE)
@@ -196,6 +193,7 @@ final class Run implements Driver {
 
   private Entry await(Wait wait) {
     waits.put(wait.key, wait);
+    if (wait.kind == TaskPath.VERSION) versions++;
     if (isLive && wait.isStep()) toStart.add(wait);
     boolean isServed = false;
     try {
@@ -204,6 +202,7 @@ final class Run implements Driver {
       return entry;
     } finally {
       waits.remove(wait.key);
+      if (wait.kind == TaskPath.VERSION) versions--;
       if (!isServed) giveUp(wait);
     }
   }
@@ -436,6 +435,7 @@ final class Run implements Driver {
       addVersion(batch, wait, time);
       givenUp.put(wait.key, wait.mark);
     }
+    if (versions == 0) return;
     for (Wait wait : waits.values())
       if (wait.kind == TaskPath.VERSION) addVersion(batch, wait, time);
   }

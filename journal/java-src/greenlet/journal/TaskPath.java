@@ -12,10 +12,28 @@ final class TaskPath {
   /** Between the path of a task and what it waits for, in the key of a wait. */
   static final char STEP = ':', RECEIVE = '<', VERSION = '?';
 
+  private static final char CHILD = '/';
+
   final String path;
   final @Nullable TaskPath maker;
-  private @Nullable Map<String, Integer> counts;
+  private @Nullable Map<Asked, Counter> counters;
   private @Nullable Chance chance;
+
+  private record Asked(char kind, String name) {}
+
+  /** How many there were of a kind and name; and what they begin with. */
+  private static final class Counter {
+    final String prefix;
+    int count;
+
+    Counter(String prefix) {
+      this.prefix = prefix;
+    }
+
+    String next() {
+      return prefix + count++;
+    }
+  }
 
   TaskPath(@Nullable TaskPath maker, String name) {
     this.maker = maker;
@@ -23,17 +41,19 @@ final class TaskPath {
   }
 
   private String child(String name) {
-    return path + "/" + escaped(name) + "." + count("/" + name);
+    return counter(CHILD, name, ".").next();
   }
 
   /** The key of a wait of this task that it has not asked for before. */
   String key(char kind, String name) {
-    return path + kind + name + "#" + count(kind + name);
+    return counter(kind, name, "#").next();
   }
 
-  private int count(String of) {
-    if (counts == null) counts = new HashMap<>(4);
-    return counts.merge(of, 1, Integer::sum) - 1;
+  private Counter counter(char kind, String name, String last) {
+    if (counters == null) counters = new HashMap<>(4);
+    return counters.computeIfAbsent(
+        new Asked(kind, name),
+        asked -> new Counter(path + kind + (kind == CHILD ? escaped(name) : name) + last));
   }
 
   Chance chance(long seed) {
@@ -53,7 +73,7 @@ final class TaskPath {
   }
 
   private static boolean parts(int c) {
-    return c == '/' || c == STEP || c == RECEIVE || c == VERSION || c == '%';
+    return c == CHILD || c == STEP || c == RECEIVE || c == VERSION || c == '%';
   }
 
   @Override
