@@ -11,13 +11,14 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps journals in the files of a directory, which has one owner at a time. What many threads write meanwhile is forced to the disk
- * at once. An index of all programs is in memory, about 240 bytes for one that has been forgotten; the entries are not. Room of what
+ * at once. An index of all programs is in memory, about 200 bytes for one that has been forgotten; the entries are not. Room of what
  * counts no longer is given back by and by: the files take about twice what is in them, and 32 MB, at most.
  *
  * <p>The files, and the format of what is in them, are described in the documentation of the library.
@@ -196,13 +197,31 @@ public final class DirectoryStore implements Store {
 
   @Override
   public Set<String> append(List<Append> group) throws IOException {
-    List<Appending> requests = new ArrayList<>(group.size());
-    for (Append append : group) requests.add(new Appending(append, encode(append)));
+    List<Appending> requests = requests(group);
     return call(() -> {
       writer.submit(requests);
       Set<String> refused = new HashSet<>();
       for (Appending request : requests) if (!request.await()) refused.add(request.append.id());
       return refused;
+    });
+  }
+
+  private List<Appending> requests(List<Append> group) {
+    List<Appending> requests = new ArrayList<>(group.size());
+    for (Append append : group) requests.add(new Appending(append, encode(append)));
+    return requests;
+  }
+
+  /**
+   * As {@link #append(List)}, for one alone, and does not wait: what waits is a thread less, which would have to be woken twice.
+   *
+   * @return completed in the thread that writes: whether it was not refused
+   */
+  CompletableFuture<Boolean> appendLater(Append append) throws IOException {
+    List<Appending> requests = requests(List.of(append));
+    return call(() -> {
+      writer.submit(requests);
+      return requests.get(0).done();
     });
   }
 

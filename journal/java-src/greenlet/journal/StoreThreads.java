@@ -67,9 +67,27 @@ final class StoreThreads {
     int most = Math.min(group.size(), MOST_IN_GROUP);
     List<Appending> writing = List.copyOf(group.subList(0, most));
     group = new ArrayList<>(group.subList(most, group.size()));
+    if (most == 1 && store instanceof DirectoryStore directory) {
+      writeAlone(directory, writing);
+      return;
+    }
     List<Append> appends = new ArrayList<>(most);
     for (Appending each : writing) appends.add(each.append);
     writer.execute(() -> write(writing, appends));
+  }
+
+  private void writeAlone(DirectoryStore directory, List<Appending> writing) {
+    Append append = writing.get(0).append;
+    try {
+      directory
+          .appendLater(append)
+          .whenComplete((isWritten, thrown) -> {
+            Set<String> refused = thrown == null && !isWritten ? Set.of(append.id()) : Set.of();
+            host.post(() -> written(writing, refused, thrown));
+          });
+    } catch (Throwable t) {
+      host.post(() -> written(writing, Set.of(), t));
+    }
   }
 
   private void write(List<Appending> writing, List<Append> appends) {

@@ -44,6 +44,11 @@ final class Writer {
       else done.complete(Objects.requireNonNull(result));
     }
 
+    /** Completed in the thread that writes. */
+    CompletableFuture<T> done() {
+      return done;
+    }
+
     /** What came of it, when that is durable. An interrupt of the caller stays. */
     T await() throws IOException {
       try {
