@@ -3,6 +3,7 @@ package greenlet.testing;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -16,18 +17,25 @@ import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
 
 /** The PostgreSQL and the Redis that {@code test/servers} runs: started at first use, once for this JVM, and ended with it. */
-public final class Servers {
+public final class Servers implements AutoCloseable {
   private static final long STOP_SECONDS = 10;
 
   private static final class Running {
     static final Servers SERVERS = start();
+
+    static {
+      Runtime.getRuntime().addShutdownHook(new Thread(SERVERS::close, "stop servers"));
+    }
   }
 
+  private final Process process;
   private final Map<String, String> values;
   private final SSLContext tls;
   private final X509TrustManager trust;
 
-  private Servers(Map<String, String> values) throws IOException, GeneralSecurityException {
+  private Servers(Process process, Map<String, String> values)
+      throws IOException, GeneralSecurityException {
+    this.process = process;
     this.values = values;
     char[] password = password().toCharArray();
     var store = KeyStore.getInstance("PKCS12");
@@ -83,12 +91,12 @@ public final class Servers {
     return trust;
   }
 
-  private static Servers start() {
+  /** Servers of a test alone, which it closes. */
+  public static Servers start() {
     try {
       Process process = new ProcessBuilder("test/servers").redirectErrorStream(true).start();
-      Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(process), "stop servers"));
       return new Servers(
-          Threads.await(Threads.PLATFORM.start("start servers", () -> read(process))));
+          process, Threads.await(Threads.PLATFORM.start("start servers", () -> read(process))));
     } catch (Throwable t) {
       throw new AssertionError("test/servers", t);
     }
@@ -108,7 +116,15 @@ public final class Servers {
     throw new IOException(messages.toString());
   }
 
-  private static void stop(Process process) {
+  /** Returns when it takes connections again. */
+  public void restartPostgresql() throws Throwable {
+    process.getOutputStream().write("restart\n".getBytes(StandardCharsets.UTF_8));
+    process.getOutputStream().flush();
+    Threads.await(Threads.PLATFORM.start("restart PostgreSQL", () -> read(process)));
+  }
+
+  @Override
+  public void close() {
     try {
       process.getOutputStream().close();
       if (!process.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) process.destroyForcibly();
