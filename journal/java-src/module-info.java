@@ -2,6 +2,8 @@
 module greenlet.journal {
   requires greenlet;
   requires java.management;
+  requires static java.sql;
+  requires static jdk.jfr;
   requires static org.jspecify;
 
   exports greenlet.journal;

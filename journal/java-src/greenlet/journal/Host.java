@@ -88,6 +88,38 @@ public final class Host implements AutoCloseable {
     return here(store, codec, System::currentTimeMillis);
   }
 
+  /**
+   * A host of a store that workers share, which runs nothing itself: {@link #start} and {@link #execute} leave programs to the workers. It
+   * has a thread of its own, a daemon.
+   *
+   * @param store the store
+   * @param codec encodes the values
+   * @param version the version of the deployment, which programs are recorded with that begin here
+   * @return the host
+   */
+  public static Host client(SharedStore store, Codec codec, String version) {
+    if (store == null) throw new IllegalArgumentException("a host needs a store: got null");
+    var none = new SharedStore.Share(Set.of(), version, Set.of(), 1);
+    var host =
+        new Host(
+            new StoreOfWorker(store, "", none, 0), codec, System::currentTimeMillis, Memory.HEAP);
+    host.programs.submits = true;
+    host.startThread();
+    return host;
+  }
+
+  /**
+   * What workers share with a {@linkplain #client client}.
+   *
+   * @return the store
+   * @throws IllegalStateException if this is no client
+   */
+  public SharedStore shared() {
+    if (programs.submits && store instanceof StoreOfWorker view) return view.shared();
+    throw new IllegalStateException(
+        "only the store of a client is shared with workers: see Host.client");
+  }
+
   static Host here(Store store, Codec codec, LongSupplier clock) {
     var host = new Host(store, codec, clock, Memory.HEAP);
     Hub.current().spawn("journal", host.programs::run);

@@ -27,6 +27,10 @@ final class Programs implements Run.Outside {
   private static final int MOST_AT_ONCE = 1000;
   private static final int MOST_LOOKED_AT = 100;
   private static final long DUE_AGAIN_MILLIS = 100;
+  private static final long LOOK_AGAIN_MILLIS = 200;
+
+  /** Of a program that somebody else is to run, at once. */
+  private static final Park NOW = new Park(0, Set.of());
 
   private final Store store;
   private final Codec codec;
@@ -37,6 +41,9 @@ final class Programs implements Run.Outside {
   private final Map<String, Program<?, ?>> functions = new ConcurrentHashMap<>();
   volatile Function<String, @Nullable Program<?, ?>> resolver = name -> null;
   volatile int keep = Integer.MAX_VALUE;
+
+  /** Whether programs are left to others. */
+  volatile boolean submits;
 
   /** Completed when nothing is done here any longer. */
   final CompletableFuture<@Nullable Void> closed = new CompletableFuture<>();
@@ -72,6 +79,9 @@ final class Programs implements Run.Outside {
   private long askAt = Park.NEVER;
 
   private boolean isAsking;
+
+  /** When the store is to be asked whether programs have ended that others run. */
+  private long lookAt = Park.NEVER;
 
   Programs(Store store, Codec codec, LongSupplier clock, Mailbox mailbox, Memory memory) {
     this.store = store;
@@ -111,6 +121,7 @@ final class Programs implements Run.Outside {
     mailbox.serve(MOST_AT_ONCE);
     ring();
     ask();
+    look();
     threads.flush();
     if (isStopping) return;
     if (mailbox.isEmpty()) mailbox.sleep(untilNext());
@@ -118,7 +129,8 @@ final class Programs implements Run.Outside {
   }
 
   private long untilNext() {
-    long next = isAsking ? alarms.next() : Math.min(alarms.next(), askAt);
+    long next = Math.min(alarms.next(), lookAt);
+    if (!isAsking) next = Math.min(next, askAt);
     return next == Park.NEVER ? next : next - clock.getAsLong();
   }
 
@@ -229,6 +241,10 @@ final class Programs implements Run.Outside {
     if (isNew || loaded == null) throw noProgram(id);
     Entry begin = loaded.entries.get(0);
     if (beginning != null) requireSame(id, begin, beginning);
+    if (submits) {
+      if (beginning != null) beginning.begun.complete(null);
+      return;
+    }
     Entry last = loaded.entries.get(loaded.entries.size() - 1);
     if (beginning != null) beginning.begun.complete(null);
     if (last.kind().ends()) {
@@ -252,12 +268,12 @@ final class Programs implements Run.Outside {
     now.beginning = beginning;
     loading.put(id, now);
     threads.append(
-        new Append(id, entry.mark(), 0, List.of(entry), List.of(), null),
+        new Append(id, entry.mark(), 0, List.of(entry), List.of(), submits ? NOW : null),
         (isRefused, failure) -> {
           loading.remove(id);
           if (failure != null) beginning.begun.completeExceptionally(storeIsOver(failure));
           else if (isRefused) load(id, beginning); // another host was before
-          else if (isClosing) beginning.begun.complete(null);
+          else if (isClosing || submits) beginning.begun.complete(null);
           else {
             claimed.add(id);
             beginning.begun.complete(null);
@@ -434,7 +450,7 @@ final class Programs implements Run.Outside {
 
   private void ask() {
     long now = clock.getAsLong();
-    if (isAsking || askAt > now || threads.isOver()) return;
+    if (isAsking || askAt > now || submits || threads.isOver()) return;
     isAsking = true;
     askAt = Park.NEVER;
     int most = MOST_DUE + problems.size() + runs.size();
@@ -502,9 +518,29 @@ final class Programs implements Run.Outside {
           (standing, failure) -> {
             if (failure != null) future.completeExceptionally(failure);
             else if (standing == null) future.completeExceptionally(noProgram(id));
-            else if (standing.end() == null) await(id, future);
-            else complete(id, standing.end(), future);
+            else if (standing.end() != null) complete(id, standing.end(), future);
+            else {
+              await(id, future);
+              lookAt = Math.min(lookAt, clock.getAsLong() + LOOK_AGAIN_MILLIS);
+            }
           });
+  }
+
+  /** Others may have come to the end of what is awaited here. */
+  private void look() {
+    if (lookAt > clock.getAsLong() || threads.isOver()) return;
+    lookAt = Park.NEVER;
+    for (String id : awaited.keySet()) {
+      if (runs.containsKey(id) || loading.containsKey(id)) continue;
+      threads.read(
+          () -> store.standing(id),
+          (standing, failure) -> {
+            if (standing != null && standing.end() != null) ended(id, standing.end());
+            else if (standing == null && failure == null) fail(id, noProgram(id));
+            else if (awaited.containsKey(id))
+              lookAt = Math.min(lookAt, clock.getAsLong() + LOOK_AGAIN_MILLIS);
+          });
+    }
   }
 
   // Looking

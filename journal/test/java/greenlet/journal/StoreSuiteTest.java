@@ -3,10 +3,12 @@ package greenlet.journal;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
+import javax.sql.DataSource;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -39,6 +41,24 @@ class StoreSuiteTest {
     return tests(
         new StoreSuite(
             name -> DirectoryStore.open(directory.resolve(name), new Disk(), 500), true));
+  }
+
+  @TestFactory
+  @DisplayName("The store in H2 does what a store does")
+  Stream<DynamicTest> h2() {
+    return tests(new StoreSuite(name -> open(Databases.h2("suite"), name), true));
+  }
+
+  @TestFactory
+  @DisplayName("The store in PostgreSQL does what a store does")
+  Stream<DynamicTest> postgresql() {
+    return tests(new StoreSuite(name -> open(Databases.postgresql(), name), true));
+  }
+
+  /** Tables for each name, which begin alike in this JVM alone. */
+  private static Store open(DataSource source, String name) throws IOException {
+    return JdbcStore.open(
+        source, JdbcStore.Options.DEFAULT.prefix("suite_" + name.replace('-', '_') + "_"));
   }
 
   private static Stream<DynamicTest> tests(StoreSuite suite) {
