@@ -44,7 +44,8 @@
              :test {:jvm-opts ["-Djava.awt.headless=true"]}
              :dev {:dependencies [[org.clojure/test.check "1.1.3"]
                                   [org.clojure/core.async "1.9.865"]
-                                  [org.postgresql/postgresql "42.7.14"] ; for examples, as the next three
+                                  [com.h2database/h2 "2.3.232"] ; for examples, as the next four
+                                  [org.postgresql/postgresql "42.7.14"]
                                   [org.knowm.xchart/xchart "3.8.8"]
                                   [org.clojure/data.json "2.5.1"]
                                   [org.apache.httpcomponents.core5/httpcore5 "5.4.4"]

@@ -14,7 +14,8 @@
 
   From outside  `execute` `start!` `send!` `result` `status` `stuck` `cancel!` `entries` `programs` `replay` `delete!` `prune!`
   Inside        `step!` `receive!` `now` `random` `uuid` `version!` `restart!`; within a step `step-key`; and greenlet.hub
-  Stores        `memory` `directory` `host` `resume!` `close!`; `edn`
+  Stores        `memory` `directory` `jdbc` `host` `resume!` `close!`; `edn`
+  Workers       `worker` `worker-status`
 
   A program is run again, from its first line on, whenever it goes on in another process or after it was forgotten. It has to do the
   same then: it asks no clock, no chance, no file and no variable that changes; effects belong in steps. Values are EDN: what does not
@@ -24,13 +25,15 @@
             [clojure.string :as str]
             [greenlet.argument :refer [check-options duration refuse shown the-function]])
   (:import (clojure.lang Compiler Keyword Named PersistentArrayMap PersistentHashMap PersistentHashSet PersistentVector Symbol Var)
-           (greenlet.journal Codec DirectoryStore Entry Entry$Kind Failure Host Journal MemoryStore Park Program Replay Replay$Place Standing Status
-                             Step Store)
+           (greenlet.journal Codec DirectoryStore Entry Entry$Kind Failure Host JdbcStore JdbcStore$Options Journal MemoryStore Park Program Replay
+                             Replay$Place Standing Status Step Store Worker WorkerOptions)
            (java.nio.file Path)
+           (java.sql DriverManager)
            (java.time Duration Instant)
            (java.util Date List)
            (java.util.concurrent Callable)
-           (java.util.function Function)))
+           (java.util.function Function)
+           (javax.sql DataSource)))
 
 (set! *warn-on-reflection* true)
 
@@ -213,6 +216,41 @@
 (defn- the-host ^Host [x]
   (if (instance? Host x) x (refuse "the store is a host, as `memory` and `host` make them; got " (shown x))))
 
+(defn- source-of ^DataSource [x]
+  (cond
+    (instance? DataSource x) x
+    (string? x) (reify DataSource (getConnection [_] (DriverManager/getConnection x)))
+    :else (refuse "a database is a javax.sql.DataSource or a JDBC URL; got " (shown x))))
+
+(defn jdbc
+  "A host of the tables of a database, which any number of processes share: `source` is a javax.sql.DataSource, or the JDBC URL, of
+  PostgreSQL or H2. It runs nothing itself: a `worker`, here or elsewhere, runs the programs that begin here. Options:
+
+    :version      the version of the deployment, a string, which programs are recorded with that begin here; by default the empty one
+    :prefix       what the names of the tables begin with, \"greenlet_\" by default
+    :connections  how many it has at most: 4 by default
+    :patience     how long a call tries to get another connection for one that was lost, 60 seconds by default. Then the store is over
+    :poll         how often it looks for messages that nothing tells it of: each second by default
+    :codec        a greenlet.journal.Codec in place of `edn`
+
+  `close!` gives its connections back. Throws java.io.IOException if the database cannot be had, or is another one.
+
+      (let [store (jdbc \"jdbc:h2:mem:sums;DB_CLOSE_DELAY=-1\")]
+        (try
+          (with-open [_ (worker store {\"sum\" +})] (execute store \"sum\" {:name \"sum\"} + 1 2))
+          (finally (close! store))))   ;=> 3"
+  (^Host [source] (jdbc source nil))
+  (^Host [source options]
+   (let [{:keys [version prefix connections patience poll codec]}
+         (check-options options [:version :prefix :connections :patience :poll :codec] "jdbc")
+         store (JdbcStore/open (source-of source)
+                               (cond-> JdbcStore$Options/DEFAULT
+                                 prefix (.prefix prefix)
+                                 connections (.connections (int connections))
+                                 patience (.patience (duration patience))
+                                 poll (.poll (duration poll))))]
+     (Host/client store (or codec edn) (or version "")))))
+
 (defn close!
   "Closes `store`: its programs stop here, and its files are given back. Steps that run are interrupted. nil.
 
@@ -332,19 +370,65 @@
   [store]
   (mapv status-map (.stuck (the-host store))))
 
-(defn programs
-  "All programs of `store`, as maps of `:id`, `:function`, `:entries` (how many), `:begun` (an Instant) and, of those that have ended,
-  `:ended`.
+;; Workers
 
-      (with-open [store (memory)]
-        (execute store \"sum\" + 1 2)
-        (map (juxt :id :function) (programs store)))   ;=> ([\"sum\" \"clojure.core/+\"])"
-  [store]
-  (mapv (fn [^Standing s]
-          (let [begin (.begin s)]
-            (cond-> {:id (.id s), :function (.key begin), :begun (instant-of (.time begin)), :entries (- (.next s) (.number begin))}
-              (.end s) (assoc :ended (instant-of (.time (.end s)))))))
-        (.programs (the-host store))))
+(defn worker
+  "Runs programs of `store`, which `jdbc` has made, until it is closed: those that are due, or have a message, or were begun just now, as
+  long as no other worker has them. `functions` is a map from the names that programs were begun with, as `start!` has them, to
+  functions; or a collection of vars. It takes over the programs of workers that have died. Close it by `with-open`, before the store.
+  Options:
+
+    :name      what it is called, with a number after it; by default the process and the machine. No two have one
+    :version   the version of the deployment, a string; by default the empty one
+    :versions  it takes the programs that have begun with one of these: by default with its own
+    :threads   how many threads run its programs: 1 by default
+    :most      how many programs each has at a time: 10,000 by default
+    :lease     how long it has its programs where it does not come to renew that, 30 seconds by default: so long they wait if it dies
+    :poll      how often it looks for programs that nothing tells it of: each second by default
+    :codec     a greenlet.journal.Codec in place of `edn`
+
+  Throws java.io.IOException if the store is over.
+
+      (let [store (jdbc \"jdbc:h2:mem:products;DB_CLOSE_DELAY=-1\")]
+        (try
+          (start! store \"p\" {:name :product} * 2 3)
+          (with-open [_ (worker store {:product *})] (result store \"p\"))
+          (finally (close! store))))   ;=> 6"
+  (^Worker [store functions] (worker store functions nil))
+  (^Worker [store functions options]
+   (let [{:keys [version versions threads most lease poll codec] its-name :name}
+         (check-options options [:name :version :versions :threads :most :lease :poll :codec] "worker")
+         version (or version "")
+         named (if (map? functions)
+                 (for [[n f] functions] [(text-of n "the name of a function") (the-function f "a program")])
+                 (for [f functions] [(function-name f) (the-function f "a program")]))]
+     (Worker. (.shared (the-host store)) (or codec edn)
+              (into {} (for [[n f] named] [n (program f)]))
+              (cond-> (.version WorkerOptions/DEFAULT version (into-array String (or versions [version])))
+                its-name (.name its-name)
+                threads (.threads (int threads))
+                most (.most (int most))
+                lease (.lease (duration lease))
+                poll (.poll (duration poll)))))))
+
+(defn worker-status
+  "What a worker does: {:name :version :functions :programs :stuck :lost :problem}. :programs is how many it has; :stuck has the `status` of
+  those of them that were stopped, or of which a step has failed and is tried again; :lost how many of its leases have ended before they
+  were renewed; :problem why it works no longer, if it does not.
+
+      (let [store (jdbc \"jdbc:h2:mem:status;DB_CLOSE_DELAY=-1\")]
+        (try
+          (with-open [w (worker store {:sum +} {:name \"w\"})] ((juxt :name :programs) (worker-status w)))
+          (finally (close! store))))   ;=> [\"w\" 0]"
+  [^Worker w]
+  (let [status (.status w)]
+    (cond-> {:name (.name status)
+             :version (.version status)
+             :functions (set (.functions status))
+             :programs (.programs status)
+             :stuck (mapv status-map (.stuck status))
+             :lost (.lost status)}
+      (.problem status) (assoc :problem (.problem status)))))
 
 (defn delete!
   "Removes the program `id`, which has ended. True; false if there is none.
@@ -389,6 +473,24 @@
             text text
             failure (.text (Failure. (:type failure) (:message failure) (when-let [data (:data failure)] (.encode codec data))))
             (contains? entry :value) (.encode codec value))))
+
+(defn programs
+  "All programs of `store`, as maps of `:id`, `:function`, `:entries` (how many), `:begun` (an Instant) and, of those that have ended,
+  `:ended` and `:result` or `:failure`, as `entries` has it.
+
+      (with-open [store (memory)]
+        (execute store \"sum\" + 1 2)
+        (map (juxt :id :function) (programs store)))   ;=> ([\"sum\" \"clojure.core/+\"])"
+  [store]
+  (let [host (the-host store)]
+    (mapv (fn [^Standing s]
+            (let [begin (.begin s)
+                  {:keys [value failure]} (some->> (.end s) (entry-map (.codec host)))]
+              (cond-> {:id (.id s), :function (.key begin), :begun (instant-of (.time begin)), :entries (- (.next s) (.number begin))}
+                (.end s) (assoc :ended (instant-of (.time (.end s))))
+                failure (assoc :failure failure)
+                (and (.end s) (not failure)) (assoc :result value))))
+          (.programs host))))
 
 (defn entries
   "The journal of the program `id`, as data: a vector of maps of `:number`, `:time`, `:kind` and, where there is one, `:key`, `:mark`,
