@@ -37,10 +37,14 @@
     (throw (IllegalArgumentException. (str "a page is a map with a :title, a string; got " (pr-str page)))))
   page)
 
+(def ^:dynamic *ask*
+  "Gives a page to whoever has the function run, and returns the answers."
+  (fn [page] (switch! (parent (current)) page)))
+
 (defn ask!
   "Shows the page to the visitor and waits for the answers: a map of strings, with the keys of the page's fields."
   [page]
-  (switch! (parent (current)) (check-page page)))
+  (*ask* (check-page page)))
 
 (defn ask-until
   "Asks until `accept` makes something of the answers, and returns that. It throws ex-info to complain."
@@ -76,35 +80,43 @@
         n
         (complain (str "Please give a number from " from " to " to "."))))))
 
-(defn- take-seats!
-  "Whether there were `n` left, which are taken now."
-  [free ^long n]
-  (let [left (- (long @free) n)]
-    (when-not (neg? left)
-      (reset! free left))))
+(defprotocol Seats
+  (free [seats] "How many there are.")
+  (take-seats! [seats n] "Takes `n` of them; whether there were so many.")
+  (give-back! [seats n] "Gives `n` of those back that were taken.")
+  (book! [seats booking] "Those that were taken are sold: a map of :name, :seats and :price."))
+
+(defrecord Theatre [left booked] ; atoms
+  Seats
+  (free [_] @left)
+  (take-seats! [_ n] (let [rest (- (long @left) (long n))] (when-not (neg? rest) (reset! left rest))))
+  (give-back! [_ n] (swap! left + n))
+  (book! [_ booking] (swap! booked conj booking)))
 
 (defn booking
-  "One visitor's way through the form. `free` is an atom of the number of free seats, `booked` one of what has been booked."
-  [free booked]
-  (let [name  (ask-until {:title "Who are you?", :fields [[:name "Your name"]]} (text-of :name))
-        age   (ask-until {:title (str "Welcome, " name), :fields [[:age "Your age"]]} (number-of :age 0 150))
-        seats (ask-until {:title "Seats", :text (str @free " seats are free."), :fields [[:seats "How many would you like?"]]}
-                         (number-of :seats 1 6))
-        price (* seats (if (< age 18) 10 20))
-        paid  (volatile! false)]
-    (if-not (take-seats! free seats)
-      {:title "Sold out", :text "Others have been faster."}
-      (try
-        (let [{:keys [button]} (ask! {:title "Is that right?", :text (str seats " seats for " name ", " price " in all.")
-                                      :buttons [[:yes "Yes"] [:no "No"]]})]
-          (if (= :yes button)
-            (do (vreset! paid true)
-                (swap! booked conj {:name name, :seats seats, :price price})
-                {:title "Thank you", :text (str seats " seats are yours, " name ".")})
-            {:title "As you like", :text "Nothing has been booked."}))
-        (finally
-          (when-not @paid
-            (swap! free + seats)))))))
+  "One visitor's way through the form. `free` is an atom of the number of free seats, `booked` one of what has been booked; or they are
+  those of a theatre, which has Seats."
+  ([free booked] (booking (->Theatre free booked)))
+  ([theatre]
+   (let [name  (ask-until {:title "Who are you?", :fields [[:name "Your name"]]} (text-of :name))
+         age   (ask-until {:title (str "Welcome, " name), :fields [[:age "Your age"]]} (number-of :age 0 150))
+         seats (ask-until {:title "Seats", :text (str (free theatre) " seats are free."), :fields [[:seats "How many would you like?"]]}
+                          (number-of :seats 1 6))
+         price (* seats (if (< age 18) 10 20))
+         paid  (volatile! false)]
+     (if-not (take-seats! theatre seats)
+       {:title "Sold out", :text "Others have been faster."}
+       (try
+         (let [{:keys [button]} (ask! {:title "Is that right?", :text (str seats " seats for " name ", " price " in all.")
+                                       :buttons [[:yes "Yes"] [:no "No"]]})]
+           (if (= :yes button)
+             (do (vreset! paid true)
+                 (book! theatre {:name name, :seats seats, :price price})
+                 {:title "Thank you", :text (str seats " seats are yours, " name ".")})
+             {:title "As you like", :text "Nothing has been booked."}))
+         (finally
+           (when-not @paid
+             (give-back! theatre seats))))))))
 
 ;; HTML
 
@@ -133,35 +145,35 @@
          (str "<p><a href=\"" (escape address) "\">" (escape label) "</a></p>\n"))
        "</html>\n"))
 
-(defn- page
+(defn page
   ([status content] (page status content nil nil))
   ([status content action headers] {:status status, :headers headers, :body (html content action)}))
 
-(defn- see [address & {:as headers}]
+(defn see [address & {:as headers}]
   {:status 303, :headers (assoc headers "Location" address), :body ""})
 
 (def ^:private begin-again ["/" "Begin again"])
 
-(def ^:private welcome
+(def welcome
   (page 200 {:title "An evening at the theatre", :buttons [[:begin "Book seats"]]} "/" nil))
 
-(def ^:private not-found
+(def not-found
   (page 404 {:title "There is no such page", :link begin-again}))
 
-(def ^:private gone
+(def gone
   (page 410 {:title "This form has expired", :text "Nothing that was not confirmed has been kept.", :link begin-again}))
 
-(def ^:private forbidden
+(def forbidden
   (page 403 {:title "This form belongs to somebody else", :link begin-again}))
 
-(def ^:private failed
+(def failed
   (page 500 {:title "Something went wrong here", :text "This form cannot be continued.", :link begin-again}))
 
-(defn- answered-already [address]
+(defn answered-already [address]
   (page 409 {:title "You have answered that already", :text "Your first answer counts; nothing has changed."
              :link [address "Go on where you were"]}))
 
-(defn- not-allowed [methods]
+(defn not-allowed [methods]
   (page 405 {:title "That cannot be done here", :link begin-again} nil {"Allow" methods}))
 
 ;; Sessions: maps in `sessions`, by id, the one that was used least lately first. Who touches them holds the app's lock.
@@ -171,7 +183,7 @@
 
 (def ^:private ^SecureRandom random (SecureRandom.))
 
-(defn- secret
+(defn secret
   "128 bits that nobody can guess, as 22 characters."
   []
   (let [bytes (byte-array 16)]
@@ -236,7 +248,7 @@
       (see (address session) "Set-Cookie" (str "key=" key "; Path=/form/" id "; HttpOnly; SameSite=Lax"))
       failed)))
 
-(defn- answers
+(defn answers
   "What was submitted, as far as the page asks for it."
   [{:keys [fields buttons]} submitted]
   (into {:button (some (fn [[key]] (when (= (name key) (get submitted "button")) key)) buttons)}
@@ -265,7 +277,7 @@
       (= step due) (page 200 (:page session) (when-not (dead? (:greenlet session)) (address session)) nil)
       :else not-found)))
 
-(defn- same-secret? [^String a ^String b]
+(defn same-secret? [^String a ^String b]
   (MessageDigest/isEqual (.getBytes a StandardCharsets/UTF_8) (.getBytes (str b) StandardCharsets/UTF_8)))
 
 (defn- in-session [app session step {:keys [method key form]}]
@@ -278,7 +290,7 @@
                 :post (submit! app session step form)
                 (not-allowed "GET, HEAD, POST")))))
 
-(defn- respond
+(defn respond
   "The response to a request: a map of :status, :headers, :body for one of :method, :path, :key and :form."
   [{:keys [^LinkedHashMap sessions] :as app} {:keys [method path] :as request}]
   (sweep! app)
@@ -327,21 +339,23 @@
    "Referrer-Policy" "no-referrer"
    "X-Content-Type-Options" "nosniff"})
 
-(defn- handle [{:keys [turn] :as app} http-request]
+(defn handle
+  "The response to a request of HTTP; `answer` is a function from what `respond` takes to what it returns."
+  [answer http-request]
   (update (try
-            (let [request (request http-request)]
-              (holding turn (respond app request)))
+            (answer (request http-request))
             (catch clojure.lang.ExceptionInfo e
               (or (:response (ex-data e)) (throw e))))
           :headers #(merge headers %)))
 
 ;; The server: the thread of a hub
 
-(defrecord Server [port server ^Thread thread]
+(defrecord Server [port server ^Thread thread programs]
   Closeable
   (close [_]
     (http/stop! server 0)
-    (.join thread)))
+    (.join thread)
+    (when programs (.close ^Closeable programs))))
 
 (defn- sweep-for-ever! [{:keys [turn idle] :as app}]
   (sleep! (max 1 (quot (long idle) 10)))
@@ -350,9 +364,9 @@
 
 (defn- serve
   "Serves the app until its server is stopped, which is given to `started`."
-  [{:keys [port ^LinkedHashMap sessions] :as app} started]
+  [{:keys [port turn ^LinkedHashMap sessions] :as app} started]
   (run
-    (let [server (http/serve port {:body 8192, :bound 200} #(handle app %))]
+    (let [server (http/serve port {:body 8192, :bound 200} (partial handle #(holding turn (respond app %))))]
       (started server)
       (scope
         (spawn sweep-for-ever! app)
@@ -376,28 +390,31 @@
                  (.start))
         server @started]
     (when (instance? Throwable server) (throw server))
-    (->Server (:port server) server thread)))
+    (->Server (:port server) server thread nil)))
 
 ;; Running
 
-(defn- port-of [args]
-  (let [[port & more] args]
+(defn- options [args]
+  (loop [options {:port 8080}, [arg value & more :as args] args]
     (cond
-      more "one port at most"
-      (nil? port) 8080
-      (re-matches #"\d{1,5}" port) (parse-long port)
-      :else (str "not a port: " port))))
+      (empty? args) options
+      (= "--store" arg) (recur (assoc options :store (or value (throw (IOException. "--store needs a directory or a JDBC URL")))) more)
+      (re-matches #"\d{1,5}" arg) (recur (assoc options :port (parse-long arg)) (rest args))
+      :else (throw (IOException. (str "not understood: " arg))))))
+
+(defn- begin ^Closeable [{:keys [store port]}]
+  (if store
+    ((requiring-resolve 'greenlet.examples.lasting/start) store {:port port})
+    (let [free (atom 100)]
+      (start #(booking free (atom [])) {:port port}))))
 
 (defn -main [& args]
-  (let [port (port-of args)]
-    (try
-      (when (string? port) (throw (IOException. ^String port)))
-      (let [free (atom 100)
-            server (start #(booking free (atom [])) {:port port})]
-        (.addShutdownHook (Runtime/getRuntime) (Thread. #(.close server)))
-        (println (str "http://localhost:" (:port server) "/ on the engine " (g/engine) "; Ctrl-C ends it"))
-        @(promise))
-      (catch Exception e
-        (binding [*out* *err*] (println (str "web: " (ex-message e) "; usage: web [--engine E] [PORT]")))
-        (flush)
-        (System/exit 2)))))
+  (try
+    (let [server (begin (options args))]
+      (.addShutdownHook (Runtime/getRuntime) (Thread. #(.close server)))
+      (println (str "http://localhost:" (:port server) "/ on the engine " (g/engine) "; Ctrl-C ends it"))
+      @(promise))
+    (catch Exception e
+      (binding [*out* *err*] (println (str "web: " (ex-message e) "; usage: web [--engine E] [--store DIR|JDBC-URL] [PORT]")))
+      (flush)
+      (System/exit 2))))

@@ -157,6 +157,36 @@
                (str "on " engine)]
               (clojure-main options "greenlet.examples.browser" "chromium")))))
 
+(deftest ^:programs web-goes-on-in-another-process
+  (with-temp-dir [dir]
+    (let [store (str dir "/sessions")
+          session (atom nil)
+          request (fn [method path] (str method " " path " HTTP/1.0\r\nContent-Length: 0\r\n" (:cookie @session) "\r\n"))]
+      (serves ["bin/web" "--store" store 0] #"http://localhost:(\d+)/"
+              (fn [[port]]
+                (let [said (answer port (request "POST" "/"))]
+                  (reset! session {:path (second (re-find #"(?m)^Location: (\S+)" said))
+                                   :cookie (str "Cookie: " (re-find #"key=[\w-]+" said) "\r\n")}))))
+      (serves ["bin/web" "--store" store 0] #"http://localhost:(\d+)/"
+              (fn [[port]]
+                (is (str/includes? (answer port (request "GET" (:path @session))) "<h1>Who are you?</h1>"))))))
+  (refuses 2 "not understood: --stor" ["bin/web" "--stor" "x"]))
+
+(deftest ^:programs web-in-a-browser-outlives-its-servers
+  (when (there? "chromium")
+    (prints ["Who are you? | Your name"
+             "Welcome, Ada | Your age"
+             "Seats | 100 seats are free. | How many would you like?"
+             "Is that right? | 3 seats for Ada, 30 in all."
+             "Thank you | 3 seats are yours, Ada."
+             "Seats | 97 seats are free. | How many would you like?"]
+            (clojure-main fastest "greenlet.examples.lasting-browser" "chromium"))))
+
+(deftest ^:programs orders-tell-what-they-do-and-end-when-they-are-told-to
+  (serves ["bin/orders" "--load" 20 "--day" 0.001 0] #"http://localhost:(\d+)/"
+          (fn [[port]]
+            (is (str/includes? (answer port "GET / HTTP/1.0\r\n\r\n") "<h1>Orders</h1>")))))
+
 ;; bin/chat
 
 (deftest ^:programs chat-answers-and-ends-when-it-is-told-to
