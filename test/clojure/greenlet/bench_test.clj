@@ -92,7 +92,8 @@
   (let [{:keys [out]} (prints [] ["bin/bench" "--journal" "--quick"] :seconds 1200)
         figures       (into {} (for [[_ row figures] (re-seq journal-row out)] [row (count (re-seq #"±" figures))]))]
     (is (= {"a file, append and force" 3, "journal on C" 5, "journal on V" 5, "journal on VC" 5, "a table, insert and commit" 3, "DBOS Transact" 4
-            "replay on C" 3, "replay on V" 3, "replay on VC" 3, "idle on C" 1, "idle on V" 1, "idle on VC" 1, "1,000,000 forgotten in 512 MB" 3}
+            "replay on C" 3, "replay on V" 3, "replay on VC" 3, "idle on C" 1, "idle on V" 1, "idle on VC" 1, "1,000,000 forgotten in 512 MB" 3,
+            "PostgreSQL, workers on C" 3, "1,000,000 parked in PostgreSQL, a worker in 512 MB" 1}
            figures)
         out))
   (refuses 2 "no row matches Temporal" ["bin/bench" "--journal" "Temporal"]))

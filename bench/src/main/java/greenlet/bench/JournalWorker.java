@@ -73,6 +73,9 @@ final class JournalWorker {
       case "replay" -> replay(Path.of(where));
       case "idle" -> idle(Path.of(where));
       case "forgotten" -> forgotten(Path.of(where));
+      case "work" -> SharedJournals.work(where);
+      case "shared" -> shared(where);
+      case "parked" -> tell(Journals.WOKEN, SharedJournals.woken(where, part(FORGOTTEN)));
       default -> throw new IllegalArgumentException(args[0]);
     }
     System.exit(0); // whatever threads DBOS has left
@@ -80,6 +83,19 @@ final class JournalWorker {
 
   private static int part(int n) {
     return Math.max(10, n / divisor);
+  }
+
+  private static void shared(String url) throws Exception {
+    int[] workers = {1, 2, 4};
+    for (int i = 0; i < workers.length; i++)
+      tell(Journals.WORKERS.get(i), SharedJournals.steps(url, workers[i], part(PROGRAMS), STEPS));
+  }
+
+  /** Each in a thread. */
+  static void eachAtOnce(int n, Numbered each) throws Exception {
+    try (var threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      for (Future<?> future : all(threads, n, each)) future.get();
+    }
   }
 
   private static void tell(String what, double value) {
@@ -134,7 +150,7 @@ final class JournalWorker {
     return all;
   }
 
-  private interface Numbered {
+  interface Numbered {
     void run(int number) throws Exception;
   }
 

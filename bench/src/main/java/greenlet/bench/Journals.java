@@ -30,6 +30,8 @@ final class Journals {
   static final String PARKED = "begun and forgotten a second";
   static final String OPENED = "seconds to open";
   static final String FORGOTTEN = "bytes of heap each";
+  static final List<String> WORKERS = List.of("1 worker", "2 workers", "4 workers");
+  static final String WOKEN = "woken and ended a second";
 
   /** What the plain file has of each step. */
   static final int ENTRY_BYTES = 100;
@@ -73,8 +75,16 @@ final class Journals {
           Stream.concat(Main.C.stream(), Stream.of("-Xmx512m", "-XX:+ExitOnOutOfMemoryError"))
               .toList());
 
+  private static final Row SHARED =
+      new Row("PostgreSQL, workers on C", "shared", true, TABLE, Main.C);
+
+  private static final Row ALL_PARKED =
+      new Row("1,000,000 parked in PostgreSQL, a worker in 512 MB", "parked", true, "", Main.C);
+
   private static final List<Row> ALL =
-      Stream.of(STEPS, REPLAYS, IDLES, List.of(ALL_FORGOTTEN)).flatMap(List::stream).toList();
+      Stream.of(STEPS, REPLAYS, IDLES, List.of(ALL_FORGOTTEN, SHARED, ALL_PARKED))
+          .flatMap(List::stream)
+          .toList();
 
   private boolean quick;
   private int forks = 3;
@@ -135,7 +145,8 @@ final class Journals {
 
   private void measure(Row row, String where) throws IOException, InterruptedException {
     List<String> options = new ArrayList<>(row.options);
-    if (!quick && row != ALL_FORGOTTEN) options.addAll(Main.HEAP);
+    if (!quick && row != ALL_FORGOTTEN && row != SHARED && row != ALL_PARKED)
+      options.addAll(Main.HEAP);
     List<String> args = List.of(row.work, where, String.valueOf(quick ? QUICK : 1));
     Process process =
         new ProcessBuilder(Main.java(options, JournalWorker.class, args))
@@ -171,6 +182,8 @@ final class Journals {
     print("entries a second (in the reader alone)", REPLAYS, DELIVERED, DECODED, READ);
     print("that wait for a message", IDLES, IDLE);
     print("that wait for a message", List.of(ALL_FORGOTTEN), FORGOTTEN, OPENED, PARKED);
+    print("durable steps a second, many programs", List.of(SHARED), WORKERS.toArray(String[]::new));
+    print("that are due", List.of(ALL_PARKED), WOKEN);
     if (json == null) return;
     List<String> lines = new ArrayList<>();
     for (Row row : rows)
