@@ -34,7 +34,7 @@ public final class GreenletExit extends Error {
   /** How often it has been raised {@link #again}. */
   int repetitions;
 
-  /** What is raised after this one, for the same reason: try-with-resources cannot do with the same object twice. */
+  /** A fresh copy for repeated raises: {@code addSuppressed} rejects the same instance. */
   GreenletExit again() {
     repetitions++;
     return new GreenletExit(this);

@@ -127,7 +127,8 @@
 (defn yield!
   "Gives `v` to the innermost generator whose body is running in this greenlet, from any depth of calls, and suspends
   the body until the next element is asked for. Where there is no generator, switches to the parent with `v`. A
-  function: it can be passed to `map`, `run!` and the like. Returns what the consumer sends back: nil for most.
+  function: it can be passed to `run!`, `reduce` and the like. `map` is lazy: `(generator (map yield! xs))` yields nothing. Returns what
+  the consumer sends back: nil for most.
 
       (vec (generator (run! yield! (range 3))))   ;=> [0 1 2]
 

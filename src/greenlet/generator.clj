@@ -60,7 +60,7 @@
             (str me " cannot ask for the next element of a generator's seq: " puller " has asked for it, and the"
                  " body is running or has switched away; let it come to its next yield! first")))))
 
-;; What puller says of greenlets of the asking thread is right without the lock: only that thread writes them. A confined
+;; `puller` may be read without the lock to detect this thread's own greenlets, because only this thread stores those. A confined
 ;; walk has no lock: its cursor refuses whoever would have to wait.
 (deftype Walk [^Cursor cursor chunked ^ReentrantLock lock ^:unsynchronized-mutable puller]
   Turn

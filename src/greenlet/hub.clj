@@ -175,7 +175,8 @@
 
 (defmacro run
   "Runs `body` as a task, in a new hub that runs in this thread until that task has ended. Then kills what other tasks are
-  left, waits until their `finally` blocks have run, and returns the value of the body. What it throws comes out.
+  left, waits until their `finally` blocks have run, and returns the value of the body. What it throws comes out. A lazy seq among it is
+  realised after the hub has ended: realise it within.
 
       (run (result (spawn #(do (sleep! 0.001) :slept))))   ;=> :slept
 
@@ -428,7 +429,8 @@
           (timeout 9 :else [:inner (now)]
             (sleep! 1000))))   ;=> [:outer 5.0]
 
-  It interrupts waits alone: a body that computes is not stopped. In the body of a generator a limit counts only while that body
+  It interrupts waits alone: a body that computes is not stopped. A lazy seq that the body returns is realised later, without the limit.
+  In the body of a generator a limit counts only while that body
   runs, by the clock of the hub whose task runs it. While a yield suspends the body, the limit is put aside and never strikes the
   consumer.
 
@@ -477,7 +479,7 @@
 (defmacro scope
   "Runs `body`. When it ends, kills every task that was spawned within, by the body or by its tasks, and waits for them, so that
   their `finally` blocks have run. Returns the value of the body. With `:join true` before the body they are not killed but
-  waited for.
+  waited for. A lazy seq that the body returns is realised after that: realise it within.
 
       (run (scope (spawn #(try (sleep! 1000) (finally (println \"unwound\")))) (sleep! 0) :done))   ; prints unwound ;=> :done
       (run (let [sum (atom 0)] (scope :join true (dotimes [i 4] (spawn swap! sum + i))) @sum))   ;=> 6

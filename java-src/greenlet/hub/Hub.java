@@ -790,8 +790,8 @@ public final class Hub implements Executor, Snapshot.Source {
   }
 
   /**
-   * Has what came out of a wait of the current task come out of its next one instead: for who was to give up waiting, and found
-   * that what it waited for has been handed over already.
+   * Rethrows {@code thrown} from the current task's next wait. For code that was told to stop waiting after it had already received
+   * its value.
    *
    * @param thrown what came out of the wait
    */
