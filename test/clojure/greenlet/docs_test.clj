@@ -1,6 +1,8 @@
 (ns greenlet.docs-test
   "Every example in the documentation does what it claims."
-  (:require [clojure.string :as str]
+  (:require [clojure.edn :as edn]
+            [clojure.set :as set]
+            [clojure.string :as str]
             [clojure.test :refer [deftest is testing]]
             [greenlet.core :refer [generator yield!]]
             [greenlet.doc-examples :as examples]
@@ -103,6 +105,35 @@
                  [(.getPath file) block])]
     (is (< 10 (count blocks)))
     (is (= [] (remove (fn [[_ block]] (str/includes? code (unindented block))) blocks)))))
+
+;; Links: a file, relative to the page, and perhaps an anchor: a heading in small letters, with hyphens for spaces and nothing but letters
+
+(defn- pages []
+  (concat (map #(File. ^String %) ["README.md" "CHANGELOG.md" "CONTRIBUTING.md" "SECURITY.md"])
+          (filter #(str/ends-with? (.getName ^File %) ".md") (file-seq (File. "doc")))))
+
+(defn- anchors [^File page]
+  (set (for [[_ heading] (re-seq #"(?m)^#+ (.*)$" (slurp page))]
+         (-> heading (str/replace #"\[([^\]]*)\]\([^)]*\)" "$1") str/lower-case (str/replace #"[^\p{L}\p{N} _-]" "") (str/replace " " "-")))))
+
+(defn- dead-link? [^File page link]
+  (let [[path anchor] (str/split link #"#" 2)
+        target (if (= "" path) page (File. (.getParentFile (.getAbsoluteFile page)) ^String path))]
+    (not (and (.exists target)
+              (or (nil? anchor) (contains? (anchors target) anchor))))))
+
+(deftest every-link-leads-somewhere
+  (let [links (for [page (pages), [_ link] (re-seq #"\]\(([^)\s]+)\)" (str/replace (slurp page) #"(?s)```.*?```" ""))
+                    :when (not (re-find #"^\w+:" link))]
+                [page link])]
+    (is (< 100 (count links)))
+    (is (= [] (filter (fn [[page link]] (dead-link? page link)) links)))))
+
+(deftest every-page-is-in-the-tree-of-cljdoc
+  (let [tree (edn/read-string (slurp "doc/cljdoc.edn"))
+        in-tree (keep :file (filter map? (tree-seq coll? seq tree)))]
+    (is (= [] (remove #(.exists (File. ^String %)) in-tree)))
+    (is (= #{} (set/difference (set (map #(.getPath ^File %) (filter #(= "doc" (.getParent ^File %)) (pages)))) (set in-tree))))))
 
 (defn- steps
   "How many steps the body of a generator of 100 elements takes where the form in `code` is evaluated with it as g."
