@@ -462,7 +462,10 @@ public final class JdbcStore implements SharedStore {
     return connections.write((connection, isAgain) -> {
       List<String> taken = isAgain ? tables.taken(connection, worker, token) : List.of();
       if (!taken.isEmpty()) return taken;
-      tables.remove(connection, tables.lapsed(connection));
+      if (!tables.isPresent(connection, worker)) return List.of();
+      List<String> lapsed = tables.lapsed(connection);
+      lapsed.remove(worker);
+      tables.remove(connection, lapsed);
       return tables.take(connection, worker, share, time, most, token);
     });
   }

@@ -459,11 +459,16 @@ final class Programs implements Run.Outside {
         (due, failure) -> {
           isAsking = false;
           if (due == null) return;
-          for (String id : due.ids)
-            if (!runs.containsKey(id) && !problems.containsKey(id)) load(id, null);
+          for (String id : due.ids) if (!runs.containsKey(id) && mayGoOn(id)) load(id, null);
           if (due.next != Park.NEVER)
             askAt = Math.min(askAt, Math.max(due.next, now + DUE_AGAIN_MILLIS));
         });
+  }
+
+  /** Not if it was stopped here because of something that has not changed. */
+  private boolean mayGoOn(String id) {
+    Throwable problem = problems.get(id);
+    return problem == null || problem instanceof Superseded;
   }
 
   private record Due(List<String> ids, long next) {}

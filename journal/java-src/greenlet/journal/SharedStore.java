@@ -71,7 +71,7 @@ public interface SharedStore extends Store {
    * @param share which programs it takes
    * @param time the time that has come, in milliseconds since 1970
    * @param most how many at most
-   * @return their ids, the earliest first
+   * @return their ids, the earliest first; none if its own lease has ended, and its programs were given to others
    * @throws IOException if nobody knows whether that is durable: the store is over
    */
   List<String> take(String worker, Share share, long time, int most) throws IOException;

@@ -114,6 +114,15 @@ final class Tables {
     }
   }
 
+  /** Whether its lease has not been ended by others; then nobody ends it before the end of the transaction. */
+  boolean isPresent(Connection connection, String worker) throws SQLException {
+    try (PreparedStatement select =
+        prepare(connection, "select name from $worker where name = ? for update")) {
+      select.setString(1, Texts.escaped(worker));
+      return !texts(select).isEmpty();
+    }
+  }
+
   /** Those whose lease has ended, if nobody else is about to free their programs. */
   List<String> lapsed(Connection connection) throws SQLException {
     try (PreparedStatement select =

@@ -134,6 +134,7 @@ public final class Worker implements AutoCloseable {
   private void replace(Member member) throws IOException {
     WorkerRecords.lease(member.name, "lost");
     member.host.close();
+    store.leave(member.name);
     synchronized (this) {
       lost++;
       members.remove(member);

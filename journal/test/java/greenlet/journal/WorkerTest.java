@@ -212,6 +212,61 @@ class WorkerTest {
   }
 
   @RootTest(Threads.PLATFORM)
+  @DisplayName("What has lost its lease takes nothing, as nobody would free that")
+  void lapsed() throws Throwable {
+    shared(() -> {
+      var share = new SharedStore.Share(Set.of("order"), "", Set.of(""), 10);
+      start("p");
+      for (String name : List.of("lapsed", "other")) store.enter(name, Duration.ofMinutes(1));
+      sql("delete from $worker where name = 'lapsed'");
+      assertEquals(List.of(), store.take("lapsed", share, Long.MAX_VALUE, 10));
+      assertEquals(List.of("p"), store.take("other", share, Long.MAX_VALUE, 10));
+      store.leave("other");
+    });
+  }
+
+  @RootTest(Threads.PLATFORM)
+  @DisplayName(
+      "A program that another worker had meanwhile goes on in the first one when it is given back")
+  void givenBack() throws Throwable {
+    shared(() -> {
+      var inStep = new CountDownLatch(1);
+      var late = new CountDownLatch(1);
+      Program<String, String> program =
+          customer -> {
+            Journal.step(
+                "charge",
+                () -> {
+                  inStep.countDown();
+                  late.await();
+                  return "charged";
+                },
+                customer);
+            return Journal.receive("items");
+          };
+      start("p");
+      try (Worker a = worker("a", program)) {
+        Threads.await(inStep);
+        var charged =
+            new Entry(
+                1,
+                1,
+                Entry.Kind.OUTCOME,
+                "main:charge#0",
+                Hash.add(Hash.NONE, "\"Ada"),
+                "\"charged");
+        store.append(
+            List.of(
+                new Append(
+                    "p", store.read("p").get(0).mark(), 1, List.of(charged), List.of(), null)));
+        late.countDown();
+        client.send("p", "items", "tea", null);
+        assertEquals("tea", client.result("p"));
+      }
+    });
+  }
+
+  @RootTest(Threads.PLATFORM)
   @DisplayName("It takes none whose function it does not know, and none of another version")
   void versions() throws Throwable {
     shared(() -> {

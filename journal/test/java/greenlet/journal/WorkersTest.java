@@ -3,6 +3,8 @@ package greenlet.journal;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
 import greenlet.hub.Hub;
 import greenlet.hub.Task;
 import greenlet.testing.LeakCheck;
@@ -40,7 +42,7 @@ class WorkersTest {
   private static final long SEED = Long.getLong("greenlet.random.seed", System.nanoTime());
   private static final int WORKERS = 2;
   private static final int EVENTS = 12;
-  private static final Duration LEASE = Duration.ofMillis(700);
+  private static final Duration LEASE = Duration.ofSeconds(2);
   private static final int STEPS = 7;
 
   /** A program whose steps leave a row each, by their key. */
@@ -102,12 +104,21 @@ class WorkersTest {
       JdbcStore store = JdbcStore.open(source);
       var options =
           WorkerOptions.DEFAULT.name(args[1]).lease(LEASE).poll(Duration.ofMillis(50)).threads(2);
-      try (Worker worker =
-          new Worker(store, Codec.STRINGS, Map.of("order", new Order(source)), options)) {
+      try (var pool = pool(args[0]);
+          Worker worker =
+              new Worker(store, Codec.STRINGS, Map.of("order", new Order(pool)), options)) {
         while (System.in.read() >= 0) {}
       }
       System.exit(0);
     }
+  }
+
+  private static HikariDataSource pool(String url) {
+    var config = new HikariConfig();
+    config.setJdbcUrl(url);
+    config.setMaximumPoolSize(8);
+    config.setConnectionTimeout(2000);
+    return new HikariDataSource(config);
   }
 
   private static DataSource source(String url) {
