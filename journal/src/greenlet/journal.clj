@@ -58,7 +58,8 @@
 (defn- add-keyword! [^StringBuilder to ^Keyword k]
   (let [text (.toString k)]
     (.append to text)
-    (some? (re-matches #":[a-zA-Z][a-zA-Z0-9_-]*(/[a-zA-Z][a-zA-Z0-9_-]*)?" text))))
+    (and (neg? (.indexOf (name k) "/")) ; what looks like a namespace may be a part of the name
+         (some? (re-matches #":[a-zA-Z][a-zA-Z0-9_-]*(/[a-zA-Z][a-zA-Z0-9_-]*)?" text)))))
 
 (declare add!)
 

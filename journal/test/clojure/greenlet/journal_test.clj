@@ -94,7 +94,7 @@
      (doseq [value [nil 1 "a\n\"b\"" :a/b 'c [1 '(2) #{3} {:a {}}] 1.5 1M 1N \a #inst "2026-01-01" (random-uuid) (range 5) ##Inf]]
        (is (= value (journal/execute store (str (random-uuid)) identity value)))
        (is (= value (journal/execute store (str (random-uuid)) {:name :step} #(journal/step! :s (constantly value))))))
-     (doseq [value [(Object.) ##NaN #"a" inc (keyword "a b") (float 0.1) [(Object.)] (ex-info "" {})]]
+     (doseq [value [(Object.) ##NaN #"a" inc (keyword "a b") (keyword nil "a/b") (float 0.1) [(Object.)] (ex-info "" {})]]
        (is (thrown-with-msg? IllegalArgumentException #"does not read back" (journal/start! store "refused" identity value)))
        (let [e (try
                  (journal/execute store (str (random-uuid)) {:name :step}
