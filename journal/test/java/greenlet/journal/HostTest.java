@@ -360,6 +360,45 @@ class HostTest {
 
   @RootTest
   @DisplayName(
+      "A step does not begin that is given up when it has just been asked for, or whose limit is over when a program goes on")
+  void neverBegun() throws Throwable {
+    var begun = new CountDownLatch(1);
+    Program<String, String> program =
+        argument -> {
+          Journal.step(
+              "first", () -> ran("first")); // steps begin as they are asked for from here on
+          Hub.scope(() -> {
+            Task<String> task = Hub.current().spawn(() -> Journal.step("vain", () -> ran("vain")));
+            Hub.sleep(Duration.ZERO);
+            task.kill();
+          });
+          String late =
+              Hub.timeout(
+                  Duration.ofMillis(5),
+                  () ->
+                      Journal.step(
+                          "long",
+                          () -> {
+                            ran("long");
+                            begun.countDown();
+                            return block();
+                          }),
+                  () -> "late");
+          return late + Journal.step("last", () -> ran("last"));
+        };
+    hosted(() -> {
+      start(program);
+      Threads.await(begun);
+      host.close();
+      clock.addAndGet(5);
+      host = Host.withClock(store, Codec.STRINGS, clock::get);
+      assertEquals("latelast", execute(program));
+      assertEquals(List.of("first", "long", "last"), List.copyOf(ran));
+    });
+  }
+
+  @RootTest
+  @DisplayName(
       "Messages are received once, in order for each name, with a key once; they wait for who asks")
   void messages() throws Throwable {
     Program<String, String> program =
