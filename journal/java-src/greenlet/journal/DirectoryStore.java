@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps journals in the files of a directory, which has one owner at a time. What many threads write meanwhile is forced to the disk
- * at once. An index of all programs is in memory, about 200 bytes for one that has been forgotten; the entries are not. Room of what
+ * at once. An index of all programs is in memory, about 200 bytes for one that has been forgotten; of the entries, 4 MB that were read last. Room of what
  * counts no longer is given back by and by: the files take about twice what is in them, and 32 MB, at most.
  *
  * <p>The files, and the format of what is in them, are described in the documentation of the library.
