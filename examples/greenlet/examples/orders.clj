@@ -46,15 +46,15 @@
     (try
       (cond
         (not (approved? order)) :rejected
-        (not (charged? order)) :declined
+        (do (vswap! undo conj :refund) ; also of a charge of which nobody knows
+            (not (charged? order)))
+        (do (vswap! undo pop)
+            :declined)
+        (hub/timeout (* 7 day) :else nil (receive! :cancel)) :cancelled
         :else (do
-                (vswap! undo conj :refund)
-                (if (hub/timeout (* 7 day) :else nil (receive! :cancel))
-                  :cancelled
-                  (do
-                    (step! :ship effect! :shipped)
-                    (vreset! undo [])
-                    :shipped))))
+                (step! :ship effect! :shipped)
+                (vreset! undo [])
+                :shipped))
       (finally
         (doseq [step (rseq @undo)] (step! step effect! step))))))
 

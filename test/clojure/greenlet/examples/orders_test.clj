@@ -3,19 +3,25 @@
   (:require [clojure.string :as str]
             [clojure.test :refer [deftest is testing]]
             [greenlet.examples.durable :as durable]
+            [greenlet.examples.http :as http]
             [greenlet.examples.orders :as orders]
             [greenlet.hub :as hub]
             [greenlet.journal :as journal]
             [greenlet.process :refer [prints refuses with-temp-dir]]
-            [greenlet.watchdog :refer [in-thread]])
+            [greenlet.watchdog :refer [call-in-thread]])
   (:import (java.io Closeable)
            (java.net URI)
-           (java.net.http HttpClient HttpRequest HttpRequest$BodyPublishers HttpResponse$BodyHandlers)))
+           (java.net.http HttpClient HttpRequest HttpRequest$BodyPublishers HttpResponse HttpResponse$BodyHandlers)))
 
 (set! *warn-on-reflection* true)
 
 (def ^:private short-day 0.001)
 (def ^:private long-day 86400)
+
+(defmacro ^:private apart
+  "Runs `body`, with its assertions, in a thread of its own."
+  [& body]
+  `(call-in-thread (bound-fn [] ~@body)))
 
 (defmacro ^:private with-shop [[store dir] & body]
   `(let [shop# (durable/programs (str ~dir "/orders") [#'orders/order])
@@ -32,7 +38,7 @@
   [(journal/result store id) (effects id)])
 
 (deftest each-end
-  (in-thread
+  (apart
    (with-temp-dir [dir]
      (with-shop [store dir]
        (begin! store "shipped")
@@ -52,8 +58,20 @@
        (is (= [:cancelled #{:reserved :paid :refund :release}] (end store "cancelled")))
        (is (= {:shipped 2, :declined 1, :rejected 2, :cancelled 1} (orders/counts store)))))))
 
+(deftest one-that-is-cancelled-while-the-bank-is-asked
+  (apart
+   (with-temp-dir [dir]
+     (let [asked (promise)]
+       (with-redefs-fn {#'orders/charge! (fn [_] (deliver asked true) (Thread/sleep Long/MAX_VALUE))}
+         #(with-shop [store dir]
+            (begin! store "asked" :day long-day)
+            @asked
+            (journal/cancel! store "asked")
+            (is (thrown? java.util.concurrent.CancellationException (journal/result store "asked")))
+            (is (= #{:reserved :refund :release} (effects "asked")))))))))
+
 (deftest one-that-outlives-its-process
-  (in-thread
+  (apart
    (with-temp-dir [dir]
      (with-shop [store dir]
        (begin! store "later" :day long-day)
@@ -70,11 +88,11 @@
   (let [request (-> (HttpRequest/newBuilder (URI/create (str "http://localhost:" port path)))
                     (.method method (HttpRequest$BodyPublishers/noBody))
                     (.build))
-        response (with-open [client (HttpClient/newHttpClient)] (.send client request (HttpResponse$BodyHandlers/ofString)))]
+        ^HttpResponse response (.send (HttpClient/newHttpClient) request (HttpResponse$BodyHandlers/ofString))]
     [(.statusCode response) (.body response)]))
 
 (deftest the-page
-  (in-thread
+  (apart
    (with-temp-dir [dir]
      (with-shop [store dir]
        (begin! store "dear" :price 900 :day long-day)
@@ -89,7 +107,7 @@
            (is (= :rejected (journal/result store "dear")))
            (is (= 303 (first (fetch "POST" "/dear/cancel"))) "too late, and no error")
            (is (re-find #"<td>rejected</td><td>1</td>" (second (fetch "GET" "/"))))
-           (greenlet.examples.http/stop! server 0)))))))
+           (http/stop! server 0)))))))
 
 (deftest options
   (testing "what is not understood is refused"
