@@ -159,7 +159,7 @@
       (= "--load" arg) (recur (assoc options :load (long (number value 0 arg))) more)
       (= "--day" arg) (recur (assoc options :day (number value 0.001 arg)) more)
       (re-matches #"\d{1,5}" arg) (recur (assoc options :port (parse-long arg)) (rest args))
-      :else (throw (IllegalArgumentException. (str "not understood: " arg))))))
+      :else (throw (IllegalArgumentException. (str (if (str/starts-with? arg "-") "unknown option " "not a port: ") arg))))))
 
 (defn -main [& args]
   (try

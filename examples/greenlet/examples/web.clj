@@ -400,7 +400,7 @@
       (empty? args) options
       (= "--store" arg) (recur (assoc options :store (or value (throw (IOException. "--store needs a directory or a JDBC URL")))) more)
       (re-matches #"\d{1,5}" arg) (recur (assoc options :port (parse-long arg)) (rest args))
-      :else (throw (IOException. (str "not understood: " arg))))))
+      :else (throw (IOException. (str (if (str/starts-with? arg "-") "unknown option " "not a port: ") arg))))))
 
 (defn- begin ^Closeable [{:keys [store port]}]
   (if store

@@ -30,6 +30,7 @@
            ["--headless needs a number from 1 up; got many"   "bin/actors" "--headless" "many"]
            ["not a port: http"                                "bin/web" "http"]
            ["a port is a number from 0 to 65535"              "bin/web" "70000"]
+           ["not a port: http"                                "bin/orders" "http"]
            ["it needs the engine continuation"                "bin/dialogs" "--engine" "virtual-thread"]
            ["no such file"                                    "bin/conformance" "none.edn"]]]
     (refuses 2 text command)))
@@ -170,7 +171,7 @@
       (serves ["bin/web" "--store" store 0] #"http://localhost:(\d+)/"
               (fn [[port]]
                 (is (str/includes? (answer port (request "GET" (:path @session))) "<h1>Who are you?</h1>"))))))
-  (refuses 2 "not understood: --stor" ["bin/web" "--stor" "x"]))
+  (refuses 2 "unknown option --stor" ["bin/web" "--stor" "x"]))
 
 (deftest ^:programs web-in-a-browser-outlives-its-servers
   (when (there? "chromium")

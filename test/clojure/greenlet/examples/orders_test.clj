@@ -112,4 +112,4 @@
 (deftest options
   (testing "what is not understood is refused"
     (refuses 2 "--load is a number" ["bin/orders" "--load" "many"])
-    (refuses 2 "not understood: --lode" ["bin/orders" "--lode" "3"])))
+    (refuses 2 "unknown option --lode" ["bin/orders" "--lode" "3"])))
