@@ -2,14 +2,15 @@
   "Where the examples keep the programs that outlive their process: in memory, in a directory, or in a database that several of them share."
   (:require [clojure.string :as str]
             [greenlet.journal :as journal])
-  (:import (java.io Closeable)))
+  (:import (java.io Closeable)
+           (java.lang AutoCloseable)))
 
 (set! *warn-on-reflection* true)
 
 (defrecord Programs [store worker]
   Closeable
   (close [_]
-    (when worker (.close ^Closeable worker))
+    (when worker (.close ^AutoCloseable worker))
     (journal/close! store)))
 
 (defn programs

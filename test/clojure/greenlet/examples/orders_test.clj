@@ -70,6 +70,12 @@
             (is (thrown? java.util.concurrent.CancellationException (journal/result store "asked")))
             (is (= #{:reserved :refund :release} (effects "asked")))))))))
 
+(deftest in-a-database
+  (apart
+   (with-open [^Closeable shop (durable/programs "jdbc:h2:mem:orders;DB_CLOSE_DELAY=-1" [#'orders/order])]
+     (begin! (:store shop) "in-h2")
+     (is (= [:shipped #{:reserved :paid :shipped}] (end (:store shop) "in-h2"))))))
+
 (deftest one-that-outlives-its-process
   (apart
    (with-temp-dir [dir]
